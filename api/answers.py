@@ -1,0 +1,63 @@
+"""Responses that carry JSON: jobs, pages, and their headers."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+from flask import Response, request
+
+from core.jobs import NewLine
+from core.representation import job_value
+from core.tables import Job
+from core.words import FINISHED_JOB, JobStatus, LineStatus
+
+POLL_SECONDS = 1
+_QUEUED_LINE: dict[str, object] = {
+    "page": None,
+    "box": None,
+    "status": LineStatus.QUEUED.value,
+    "text": None,
+    "confidence": None,
+    "min_token_confidence": None,
+    "alternatives": [],
+    "truncated": False,
+    "needs_review": False,
+    "review_reasons": [],
+    "error": None,
+}
+
+
+def new_job_view(job: Job, lines: Sequence[NewLine]) -> dict[str, object]:
+    """Return a job with its lines as it is at its creation, without reading it back."""
+    views = [{"index": index, "custom_id": line.custom_id, **_QUEUED_LINE} for index, line in enumerate(lines)]
+    return {**job_value(job, running=0), "lines": views}
+
+
+def json_response(value: Mapping[str, object], status: int = 200) -> Response:
+    """Return a JSON response."""
+    return Response(_dump(value), status, content_type="application/json")
+
+
+def job_response(value: Mapping[str, object], status: int = 200) -> Response:
+    """Return a job: with Retry-After while it is not finished."""
+    response = json_response(value, status)
+    if JobStatus(str(value["status"])) not in FINISHED_JOB:
+        response.headers["Retry-After"] = str(POLL_SECONDS)
+    return response
+
+
+def with_etag(response: Response) -> Response:
+    """Tag a response by its body, and make it 304 when the caller has it already."""
+    digest = hashlib.blake2b(response.get_data(), digest_size=16).hexdigest()
+    response.headers["ETag"] = f'"{digest}"'
+    known = request.headers.get("If-None-Match")
+    if known is not None and (known.strip() == "*" or digest in known):
+        response.status_code = 304
+        response.set_data(b"")
+        del response.headers["Content-Type"]
+        response.headers.pop("Content-Length", None)
+    return response
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

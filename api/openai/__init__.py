@@ -1,0 +1,1 @@
+"""OpenAI's dialect: a file for each of its resources."""

@@ -1,0 +1,1 @@
+"""Measurements of Inkpost beside what a user would pick instead."""

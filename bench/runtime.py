@@ -1,0 +1,219 @@
+"""How fast TrOCR-base is here: our runtime beside what a user would run instead, in one run on one machine.
+
+Run: `python -m bench.runtime [--quick] [--threads 2] [--lines 64] [--install-peers] [--only ROW ...]`.
+
+What the numbers mean: random weights of the exact trocr-base shape (334 M parameters), line pictures of the size of
+scans, and forced lengths of 5 to 45 tokens from a fixed table, so every row does the same work. Every row runs alone in
+a process of its own and includes preprocessing. `s/line` is the time of all lines by their number, `CPU s/line` the
+processor time of all threads (a busy machine distorts it less); `first line` is the time of one line of 20 tokens
+alone, with everything loaded and warm; `limit` the share of what this machine could do at best, by its measured peak
+rates and the model's operation count (see `bench.runtime_hardware`).
+
+Our tokens are compared with generate's (`tokens_equal`), and int8's CER with float32's on the starter model's held-out
+lines. A busy machine makes every figure worse and no comparison fair: the load average is printed and kept.
+
+The last line of standard output is one JSON document with `rows` and `ratios`.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+from bench.runtime_hardware import floor_seconds
+from bench.runtime_lines import token_counts
+from bench.runtime_peers import PACKAGES, PEERS
+from worker.recognizer.spinning import SPIN_COUNT, SPIN_VARIABLE
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "bench" / "results"
+PEERS_PYTHON = ROOT / "bench" / ".venv-peers" / "bin" / "python"
+HELD_OUT = ROOT / "tests" / "data" / "starter_lines"
+
+OWN_ROWS = ("ours-float32", "ours-int8")
+STOCK_ROWS = ("pipeline-cached", "pipeline-as-shipped", "generate-batched")
+BATCHES = (4, 8, 16)
+
+
+def checkpoint() -> Path:
+    """Return the folder of the random checkpoint, made the first time."""
+    folder = RESULTS / "trocr-base-random"
+    if not (folder / "tokenizer.json").is_file():
+        code = (
+            "from pathlib import Path; from tests.unit.recognizer.checkpoints import REAL_BASE, save_checkpoint; "
+            f"save_checkpoint(Path({str(folder)!r}), REAL_BASE)"
+        )
+        run([sys.executable, "-c", code])
+    return folder
+
+
+def run(command: list[str], *, timeout_seconds: float = 3600.0, **environment: str) -> str:
+    """Run a program from the repository's root and return its standard output."""
+    done = subprocess.run(
+        command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=timeout_seconds,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", **environment},
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:4])} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def measure_row(row: str, folder: Path, lines: int, threads: int, batches: tuple[int, ...]) -> dict[str, Any]:
+    """Return a row at its best batch size."""
+    python = str(PEERS_PYTHON) if row in PEERS else sys.executable
+    # as `load_recognizer` does; the others run as they come
+    environment = {SPIN_VARIABLE: SPIN_COUNT} if row in OWN_ROWS else {}
+    if row in PEERS:
+        run([python, "-m", "bench.runtime_rows", row, str(folder), "0", str(threads)])
+    best: dict[str, Any] = {}
+    for batch in batches:
+        command = [python, "-m", "bench.runtime_rows", row, str(folder), str(lines), str(threads), str(batch)]
+        found = json.loads(run(command, **environment).splitlines()[-1])
+        print(f"  {row} batch {batch}: {found['seconds_per_line']:.3f} s/line", flush=True)
+        first = min(found["first_line_seconds"], best.get("first_line_seconds", float("inf")))
+        if not best or found["seconds_per_line"] < best["seconds_per_line"]:
+            best = found
+        best["first_line_seconds"] = first
+    return best
+
+
+def cer_of_starter(precision: str) -> float | None:
+    """Return the starter model's CER, in percent, on its held-out lines."""
+    from core.transcription import Decoding  # noqa: PLC0415
+    from worker.recognizer.checkpoint import BUNDLED_MODELS, STARTER_MODEL  # noqa: PLC0415
+
+    if not (BUNDLED_MODELS / STARTER_MODEL / "model.safetensors").is_file() or not HELD_OUT.is_dir():
+        return None
+    import jiwer  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+
+    from worker.line_image import LineImage  # noqa: PLC0415
+    from worker.recognizer.base import LineToRead  # noqa: PLC0415
+    from worker.recognizer.loading import load_recognizer  # noqa: PLC0415
+
+    references, lines = [], []
+    for table in sorted(HELD_OUT.glob("*.tsv")):
+        with table.open(encoding="utf-8", newline="") as file:
+            for path, text in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+                references.append(text)
+                pixels = np.asarray(Image.open(HELD_OUT / path).convert("RGB"))
+                lines.append(LineToRead(LineImage(pixels), Decoding()))
+    read = load_recognizer(STARTER_MODEL, device="cpu", precision=precision).recognise(lines)
+    return float(100 * jiwer.cer(references, [line.text for line in read]))
+
+
+def ratios(rows: dict[str, dict[str, Any]], hardware: dict[str, float], deltas: float | None) -> dict[str, Any]:
+    """Return how our rows compare; None where a row is missing."""
+
+    def speed(row: str) -> float | None:
+        return rows[row]["lines_per_second"] if row in rows else None
+
+    def over(ours: str, theirs: str) -> float | None:
+        mine, other = speed(ours), speed(theirs)
+        return None if mine is None or other is None else mine / other
+
+    peers = [row["first_line_seconds"] for name, row in rows.items() if name not in OWN_ROWS]
+    own = [rows[name]["first_line_seconds"] for name in OWN_ROWS if name in rows]
+    share = rows["ours-float32"]["limit_share"] if "ours-float32" in rows else None
+    return {
+        "float32_vs_pipeline": over("ours-float32", "pipeline-cached"),
+        "float32_vs_generate_batched": over("ours-float32", "generate-batched"),
+        "int8_vs_pipeline": over("ours-int8", "pipeline-cached"),
+        "int8_vs_openvino_int8": over("ours-int8", "openvino-int8"),
+        "single_vs_best_peer": min(peers) / min(own) if peers and own else None,
+        "float32_limit_share": share,
+        "int8_cer_delta_points": deltas,
+        "service_vs_runtime": None,  # `bench.service` has the service's side
+        "hardware": hardware,
+    }
+
+
+def tokens_equal(rows: dict[str, dict[str, Any]]) -> tuple[int, int] | None:
+    """Return how many of our float32 tokens are generate's, of how many; the forced last ones do not count."""
+    reference = rows.get("generate-batched") or rows.get("pipeline-cached")
+    if reference is None or "ours-float32" not in rows:
+        return None
+    equal = total = 0
+    for mine, theirs in zip(rows["ours-float32"]["tokens"], reference["tokens"], strict=False):
+        pairs = list(zip(mine[:-1], theirs[:-1], strict=True))
+        equal += sum(a == b for a, b in pairs)
+        total += len(pairs)
+    return equal, total
+
+
+def install_peers() -> None:
+    """Make the environment of the other runtimes."""
+    venv.create(PEERS_PYTHON.parents[1], with_pip=True)
+    run([str(PEERS_PYTHON), "-m", "pip", "install", "-q", PACKAGES[0]])
+    run([str(PEERS_PYTHON), "-m", "pip", "install", "-q", *PACKAGES])
+
+
+def print_table(rows: dict[str, dict[str, Any]]) -> None:
+    """Print the rows as Markdown."""
+    print("\n| row | batch | lines/s | s/line | CPU s/line | first line, s | peak memory, MB | limit |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, row in rows.items():
+        print(
+            f"| {name} | {row['batch']} | {row['lines_per_second']:.2f} | {row['seconds_per_line']:.3f} "
+            f"| {row['cpu_seconds_per_line']:.2f} | {row['first_line_seconds']:.2f} "
+            f"| {row['peak_memory_mb']:.0f} | {row['limit_share']:.0%} |"
+        )
+
+
+def main() -> None:
+    """Measure every row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer lines and batch sizes; under 10 minutes")
+    parser.add_argument("--lines", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", nargs="*", help="measure only these rows")
+    parser.add_argument("--install-peers", action="store_true", help="make bench/.venv-peers first")
+    options = parser.parse_args()
+    if options.install_peers:
+        install_peers()
+    lines = min(options.lines, 12) if options.quick else options.lines
+    batches = (8,) if options.quick else BATCHES
+    wanted = options.only or [*OWN_ROWS, *STOCK_ROWS, *(PEERS if PEERS_PYTHON.is_file() else ())]
+    folder = checkpoint()
+    load = os.getloadavg()[0]
+    print(f"{lines} lines, {options.threads} threads, load average before {load:.2f}", flush=True)
+    hardware = json.loads(run([sys.executable, "-m", "bench.runtime_hardware", str(options.threads)]))
+    print(json.dumps(hardware), flush=True)
+    rows: dict[str, dict[str, Any]] = {}
+    for row in wanted:
+        # without its cache generate takes 4 s a line: a few lines tell
+        some = min(lines, 4 if options.quick else 16) if row == "pipeline-as-shipped" else lines
+        sizes = batches if row == "generate-batched" or row in PEERS else (1,)
+        try:
+            found = measure_row(row, folder, some, options.threads, sizes)
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            print(f"  {row} could not be measured: {str(error)[-600:]}", flush=True)
+            continue
+        counts = token_counts(some)
+        floor = floor_seconds(hardware, sum(counts) / len(counts), int8=row.endswith("int8"))
+        rows[row] = {**found, "limit_share": floor / found["seconds_per_line"]}
+    float32, int8 = cer_of_starter("float32"), cer_of_starter("int8")
+    delta = None if float32 is None or int8 is None else int8 - float32
+    print_table(rows)
+    equal = tokens_equal(rows)
+    if equal is not None:
+        print(f"\n{equal[0]} of {equal[1]} float32 tokens equal generate's")
+    if delta is not None:
+        print(f"starter model, held-out lines: CER {float32:.2f} % in float32, {int8:.2f} % in int8")
+    document = {
+        "rows": [{key: value for key, value in row.items() if key != "tokens"} for row in rows.values()],
+        "ratios": ratios(rows, hardware, delta),
+        "tokens_equal": equal,
+        "load_average_before": load,
+    }
+    print(json.dumps(document))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The `inkpost` command: run everything on one machine, run one role, manage clients, submit and watch."""

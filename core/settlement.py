@@ -1,0 +1,83 @@
+"""The one place where a job ends: lines that finished are counted on their job, and the last one ends it."""
+
+import uuid
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select, text, tuple_
+from sqlalchemy.orm import Session
+
+from core.notices import announce_finished, announce_progress
+from core.outbox import record_ended
+from core.tables import Job, StoredImage
+from core.words import LineStatus, Priority
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedLine:
+    """A line that has just become `succeeded` or `failed`."""
+
+    job_id: uuid.UUID
+    index: int
+    status: LineStatus
+    needs_review: bool
+
+
+def lock_jobs(session: Session, job_ids: Collection[uuid.UUID]) -> None:
+    """Lock the jobs' rows in the order of their ids, before any of their lines; see `core.jobs`."""
+    session.execute(select(Job.id).where(Job.id.in_(job_ids)).order_by(Job.id).with_for_update())
+
+
+_SETTLE = text("""
+UPDATE jobs SET
+    lines_succeeded = jobs.lines_succeeded + more.succeeded,
+    lines_failed = jobs.lines_failed + more.failed,
+    lines_needing_review = jobs.lines_needing_review + more.needing_review,
+    started_at = coalesce(jobs.started_at, now()),
+    status = CASE
+        WHEN jobs.lines_succeeded + more.succeeded + jobs.lines_failed + more.failed < jobs.lines_total THEN 'running'
+        WHEN jobs.lines_failed + more.failed = 0 THEN 'succeeded'
+        WHEN jobs.lines_succeeded + more.succeeded = 0 THEN 'failed'
+        ELSE 'partial' END,
+    error_code = CASE WHEN jobs.lines_failed + more.failed = jobs.lines_total THEN 'all_lines_failed' END,
+    error_detail = CASE WHEN jobs.lines_failed + more.failed = jobs.lines_total
+        THEN 'No line could be read; each line says why.' END,
+    finished_at = CASE
+        WHEN jobs.lines_succeeded + more.succeeded + jobs.lines_failed + more.failed = jobs.lines_total
+        THEN clock_timestamp() END,
+    expires_at = CASE
+        WHEN jobs.lines_succeeded + more.succeeded + jobs.lines_failed + more.failed = jobs.lines_total
+        THEN clock_timestamp() + make_interval(secs => jobs.retention_seconds) END
+FROM unnest(CAST(:job_ids AS uuid[]), CAST(:succeeded AS int[]), CAST(:failed AS int[]), CAST(:needing_review AS int[]))
+    AS more(job_id, succeeded, failed, needing_review)
+WHERE jobs.id = more.job_id AND jobs.status IN ('queued', 'running')
+RETURNING jobs.id, jobs.finished_at IS NOT NULL AS is_finished, jobs.priority
+""")
+
+
+def settle(session: Session, lines: Sequence[FinishedLine], *, keep_images: bool) -> None:
+    """Count lines that finished in this transaction on their jobs, whose rows are locked, and end complete jobs."""
+    if not lines:
+        return
+    job_ids = sorted({line.job_id for line in lines})
+    statuses = Counter((line.job_id, line.status) for line in lines)
+    reviews = Counter(line.job_id for line in lines if line.needs_review)
+    settled = session.execute(
+        _SETTLE,
+        {
+            "job_ids": job_ids,
+            "succeeded": [statuses[job_id, LineStatus.SUCCEEDED] for job_id in job_ids],
+            "failed": [statuses[job_id, LineStatus.FAILED] for job_id in job_ids],
+            "needing_review": [reviews[job_id] for job_id in job_ids],
+        },
+    ).all()
+    finished = [row.id for row in settled if row.is_finished]
+    announce_finished(session, finished)
+    # Only somebody who watches an interactive job sees its lines come in one by one.
+    watched = [row.id for row in settled if not row.is_finished and row.priority == Priority.INTERACTIVE]
+    announce_progress(session, watched)
+    record_ended(session, finished)
+    if not keep_images:
+        keys = [(line.job_id, line.index) for line in lines]
+        session.execute(delete(StoredImage).where(tuple_(StoredImage.job_id, StoredImage.index).in_(keys)))

@@ -1,0 +1,1 @@
+"""Webhooks as API and worker share them: signatures, addresses, endpoints, the outbox, claims on deliveries."""

@@ -1,0 +1,110 @@
+"""The fixed vocabularies: statuses, priorities, scopes. Stored and shown by value."""
+
+from enum import IntEnum, StrEnum
+
+
+class JobStatus(StrEnum):
+    """Where a job stands; ARCHITECTURE.md draws the edges between them."""
+
+    QUEUED = "queued"  # no line was claimed yet
+    RUNNING = "running"  # at least one line was claimed
+    SUCCEEDED = "succeeded"  # every line was read
+    PARTIAL = "partial"  # some lines were read and some failed
+    FAILED = "failed"  # no line was read
+    CANCELED = "canceled"  # the client stopped it; lines that had finished stay
+
+
+class LineStatus(StrEnum):
+    """Where a line stands; ARCHITECTURE.md draws the edges between them."""
+
+    QUEUED = "queued"  # waits for a worker
+    RUNNING = "running"  # a worker holds a lease on it
+    SUCCEEDED = "succeeded"  # its transcription is stored
+    FAILED = "failed"  # its error is stored
+    CANCELED = "canceled"  # its job was canceled before it finished
+
+
+FINISHED_JOB = frozenset({JobStatus.SUCCEEDED, JobStatus.PARTIAL, JobStatus.FAILED, JobStatus.CANCELED})
+FINISHED_LINE = frozenset({LineStatus.SUCCEEDED, LineStatus.FAILED, LineStatus.CANCELED})
+
+
+class Priority(IntEnum):
+    """Lower is claimed first."""
+
+    INTERACTIVE = 0
+    DEFAULT = 1
+    BULK = 2
+
+    @property
+    def word(self) -> str:
+        """The priority as clients write it."""
+        return self.name.lower()
+
+    @classmethod
+    def from_word(cls, word: str) -> "Priority":
+        """Return the priority that clients write as `word`."""
+        return cls[word.upper()]
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    READ = "jobs:read"
+    WRITE = "jobs:write"
+    WEBHOOKS = "webhooks:manage"  # an endpoint with results reads every job's texts, so writing jobs is not enough
+
+
+class DeliveryStatus(StrEnum):
+    """Where one attempt to send an event stands."""
+
+    QUEUED = "queued"  # is sent once it is due
+    RUNNING = "running"  # a worker holds a lease on it
+    SUCCEEDED = "succeeded"  # the receiver answered 2xx
+    FAILED = "failed"  # it did not; another attempt follows, as a row of its own
+    EXHAUSTED = "exhausted"  # it did not, and no attempt follows by itself
+    CANCELED = "canceled"  # its endpoint was disabled before it was sent
+
+
+class BatchStatus(StrEnum):
+    """Where a batch stands, in OpenAI's words."""
+
+    VALIDATING = "validating"  # its file is being checked; no line was made yet
+    FAILED = "failed"  # its file is no batch; nothing was read
+    IN_PROGRESS = "in_progress"  # its requests become lines of jobs, which are read
+    FINALIZING = "finalizing"  # every line has finished; the answers are being written
+    COMPLETED = "completed"  # the answers are there
+    EXPIRED = "expired"  # its time was over; what was read by then is there
+    CANCELLING = "cancelling"  # the client stopped it; its jobs are being canceled
+    CANCELLED = "cancelled"  # it is stopped; what was read by then is there
+
+
+FINISHED_BATCH = frozenset({BatchStatus.FAILED, BatchStatus.COMPLETED, BatchStatus.EXPIRED, BatchStatus.CANCELLED})
+
+
+class EventType(StrEnum):
+    """What an event tells."""
+
+    JOB_SUCCEEDED = "job.succeeded"
+    JOB_PARTIAL = "job.partial"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELED = "job.canceled"
+    JOB_STARTED = "job.started"  # only to who asks for it
+    JOB_PROGRESS = "job.progress"  # only to who asks for it
+    WEBHOOK_TEST = "webhook.test"  # only to the endpoint that is tested
+
+
+ENDED_EVENTS = tuple(EventType(f"job.{status}") for status in ("succeeded", "partial", "failed", "canceled"))
+
+
+class Include(StrEnum):
+    """What the body of an event about a job holds."""
+
+    SUMMARY = "summary"  # the job without its lines
+    RESULTS = "results"  # the job with its lines
+
+
+class ReviewReason(StrEnum):
+    """Why a person should look at a line."""
+
+    LOW_CONFIDENCE = "low_confidence"
+    TRUNCATED = "truncated"

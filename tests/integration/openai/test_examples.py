@@ -1,0 +1,77 @@
+"""The examples and OpenAI's Node client, against a running service."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.openai.conftest import Place, picture
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder in which Node finds the client, or skip: a machine with Python may lack Node or its registry."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("OpenAI's Node client is tested where node and npm are installed; nothing else needs them")
+    folder = tmp_path_factory.mktemp("node")
+    shutil.copy(ROOT / "examples" / "package.json", folder)
+    command = ["npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
+    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    if installed.returncode != 0:
+        pytest.skip(f"npm could not install OpenAI's client: {installed.stderr[-300:]}")
+    return folder
+
+
+def environment(place: Place) -> dict[str, str]:
+    return {**os.environ, "OPENAI_BASE_URL": f"{place.url}/v1", "OPENAI_API_KEY": place.key}
+
+
+def files(folder: Path) -> dict[str, str]:
+    found = {}
+    for number in range(3):
+        one = picture()
+        path = folder / f"line-{number}.png"
+        path.write_bytes(one.png)
+        found[str(path)] = one.text
+    return found
+
+
+def run(command: list[str], place: Place, folder: Path) -> str:
+    done = subprocess.run(
+        command, cwd=folder, env=environment(place), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def check(output: str, texts: dict[str, str]) -> None:
+    lines = output.splitlines()
+    assert lines[1:4] == list(texts.values())
+    assert lines[5:] == [f"{name}\t{text}" for name, text in texts.items()]
+
+
+def test_the_python_example_reads_now_and_as_a_batch(place, tmp_path):
+    texts = files(tmp_path)
+    check(run([sys.executable, str(ROOT / "examples" / "openai_client.py"), *texts], place, tmp_path), texts)
+
+
+def test_the_node_example_reads_now_and_as_a_batch(place, node_folder, tmp_path):
+    texts = files(tmp_path)
+    shutil.copy(ROOT / "examples" / "openai_client.mjs", node_folder)
+    check(run(["node", "openai_client.mjs", *texts], place, node_folder), texts)
+
+
+def test_the_node_client_tells_our_errors_by_its_classes(place, node_folder):
+    shutil.copy(Path(__file__).with_name("errors.mjs"), node_folder)
+    assert json.loads(run(["node", "errors.mjs"], place, node_folder)) == [
+        ["AuthenticationError", 401, "invalid_credentials", "string"],
+        ["NotFoundError", 404, "model_not_found", "string"],
+        ["UnprocessableEntityError", 422, "no_image", "string"],
+        ["NotFoundError", 404, "not_found", "string"],
+    ]

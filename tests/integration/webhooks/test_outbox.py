@@ -1,0 +1,112 @@
+"""The outbox: events are rows of the transaction that ends a job, whatever becomes of it, and go in their time."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import redis
+from sqlalchemy import event, text
+
+from core.bells import WEBHOOKS_QUEUE
+from core.claims import record_outcomes
+from core.housekeeping import sweep, tidy
+from core.words import EventType
+from tests.integration.core.scenario import outcome_of
+from tests.integration.webhooks.conftest import PostOffice
+
+URL = "http://127.0.0.1:9/hook"  # nobody listens there, and nothing is sent here
+
+
+def test_a_transaction_that_is_rolled_back_tells_nobody(office: PostOffice) -> None:
+    office.register(URL)
+    office.scenario.submit(office.client_id)
+    lines = office.scenario.claim()
+    with office.sessions() as session:
+        record_outcomes(session, [outcome_of(line) for line in lines], keep_images=True)
+        session.rollback()
+    assert office.events() == []
+    with redis.Redis.from_url(office.settings.redis_url.get_secret_value()) as broker:
+        assert broker.llen(WEBHOOKS_QUEUE) == 0
+        office.scenario.record(lines)
+        assert broker.llen(WEBHOOKS_QUEUE) == 1
+    assert len(office.events()) == 1
+
+
+def test_every_ending_is_told_once_however_many_end_it(office: PostOffice) -> None:
+    office.register(URL)
+    job_ids = [office.scenario.submit(office.client_id, 3) for _ in range(20)]
+    lines = office.scenario.claim(100)
+
+    def finish(number: int) -> None:
+        if number == 0:
+            for job_id in job_ids[::4]:
+                try:
+                    office.scenario.cancel(office.client_id, job_id)
+                except Exception:  # noqa: BLE001 - it had ended already
+                    continue
+        office.scenario.record(lines[number::6])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(finish, range(6)))
+    assert sorted(one.job_id.hex for one in office.events() if one.job_id) == sorted(job.hex for job in job_ids)
+    for one in office.events():
+        assert one.type == f"job.{office.scenario.job(one.job_id or uuid.UUID(int=0)).status}"
+
+
+def test_a_batch_that_ends_many_jobs_costs_as_many_statements_as_one(office: PostOffice) -> None:
+    office.register(URL)
+
+    def statements_for(jobs: int) -> int:
+        for _ in range(jobs):
+            office.scenario.submit(office.client_id)
+        lines = office.scenario.claim(jobs)
+        counted: list[str] = []
+        engine = office.sessions.kw["bind"]
+        event.listen(engine, "before_cursor_execute", lambda *args: counted.append(args[2]))
+        office.scenario.record(lines)
+        return len(counted)
+
+    one, many = statements_for(1), statements_for(40)
+    assert many == one
+    assert len(office.events()) == 41
+
+
+def test_a_job_that_is_deleted_while_it_runs_has_no_event(office: PostOffice) -> None:
+    office.register(URL)
+    job_id = office.scenario.submit(office.client_id)
+    lines = office.scenario.claim()
+    office.scenario.delete(office.client_id, job_id)
+    assert office.scenario.record(lines) == 1
+    assert office.events() == []
+
+
+def test_a_sweep_sends_again_what_a_dead_worker_held(office: PostOffice) -> None:
+    office.register(URL)
+    office.job()
+    with office.sessions.begin() as session:
+        session.execute(
+            text("UPDATE deliveries SET status = 'running', claim = 1, lease_expires_at = now() - interval '1 s'")
+        )
+    with office.sessions.begin() as session:
+        done = sweep(session, office.settings)
+    assert done is not None
+    assert (done.requeued_deliveries, done.has_due_deliveries) == (1, True)
+    assert office.deliveries()[0].status == "queued"
+
+
+def test_old_history_and_forgotten_urls_go_and_what_is_planned_stays(office: PostOffice) -> None:
+    office.register(URL)
+    office.job(webhook=office.webhook("http://127.0.0.1:9/job", events=(EventType.JOB_FAILED,)), retention_seconds=60)
+    office.job()
+    planned, done = (delivery.id for delivery in office.deliveries())
+    with office.sessions.begin() as session:
+        session.execute(text("UPDATE deliveries SET status = 'succeeded' WHERE id = :id"), {"id": done})
+    office.travel(40 * 86_400)
+    with office.sessions.begin() as session:
+        tidy(session, office.settings)
+    assert [delivery.id for delivery in office.deliveries()] == [planned]
+    assert len(office.events()) == 1
+    assert office.scenario.scalar("SELECT count(*) FROM webhook_endpoints") == 2  # its job is still known
+    with office.sessions.begin() as session:
+        session.execute(text("UPDATE jobs SET webhook_endpoint_id = NULL"))
+        tidy(session, office.settings)
+    assert office.scenario.scalar("SELECT count(*) FROM webhook_endpoints WHERE NOT is_registered") == 0

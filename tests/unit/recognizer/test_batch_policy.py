@@ -1,0 +1,31 @@
+import pytest
+
+from worker.recognizer.policy import StepCosts, choose_batch, seats_that_fit
+
+
+def test_a_batch_grows_only_to_the_knee_of_the_throughput_curve():
+    # given steps that cost nearly the same for 1 and for 8 lines, and grow in proportion from there on
+    costs = StepCosts(encode=0.01, step={1: 0.010, 4: 0.011, 8: 0.012, 16: 0.024, 32: 0.048})
+
+    chosen = choose_batch(costs, seats=32)
+
+    assert 8 <= chosen <= 32
+
+
+def test_a_model_whose_steps_cost_nothing_reads_one_line_at_a_time():
+    assert choose_batch(StepCosts(encode=1.0, step={1: 1e-6, 32: 1e-6}), seats=32) == 1
+
+
+def test_a_slow_model_takes_few_lines_so_that_an_urgent_one_need_not_wait_long():
+    assert choose_batch(StepCosts(encode=4.0, step={1: 0.1, 16: 0.2}), seats=16) <= 3
+
+
+@pytest.mark.parametrize(("lines", "seconds"), [(1, 1.0), (3, 2.0), (5, 3.0), (10, 6.0)])
+def test_a_step_between_two_measured_sizes_costs_something_between(lines, seconds):
+    assert StepCosts(encode=0.0, step={1: 1.0, 5: 3.0}).step_seconds(lines) == pytest.approx(seconds)
+
+
+def test_seats_stay_within_the_memory_budget_and_never_fall_to_none():
+    assert seats_that_fit(bytes_per_line=10, budget=100, most=32) == 10
+    assert seats_that_fit(bytes_per_line=10, budget=10_000, most=32) == 32
+    assert seats_that_fit(bytes_per_line=1_000, budget=100, most=32) == 1

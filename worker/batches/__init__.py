@@ -1,0 +1,1 @@
+"""Batches of OpenAI's dialect: a thread that makes them go on."""

@@ -1,0 +1,1 @@
+"""How well a model reads: lines with references in, error rates and checked confidences out."""

@@ -1,0 +1,1 @@
+"""The model behind one interface: line images in, transcriptions out."""

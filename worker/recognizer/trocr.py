@@ -1,0 +1,198 @@
+"""TrOCR behind the recogniser's interface: any checkpoint in the Hugging Face layout, read by our own decode loop."""
+
+import contextlib
+import ctypes
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import torch
+from torch import Tensor
+from transformers import AutoTokenizer
+
+from core.errors import DeviceLost, ModelUnusable
+from core.transcription import Alternative, Token, TopToken, Transcription
+from worker.recognizer.ahead import Ahead
+from worker.recognizer.base import LineToRead, PhaseSeconds
+from worker.recognizer.batch import PhaseClock, RunningBatch, WaitingLine
+from worker.recognizer.checkpoint import Checkpoint
+from worker.recognizer.configuration import ModelShape, read_shape
+from worker.recognizer.decoder import Decoder
+from worker.recognizer.encoder import Encoder
+from worker.recognizer.faults import translate
+from worker.recognizer.hypothesis import Hypothesis
+from worker.recognizer.policy import StepCosts, choose_batch, seats_that_fit
+from worker.recognizer.precision import Precision, choose_precision
+from worker.recognizer.preprocess import Preprocessor
+from worker.recognizer.weights import Weights
+
+# a worker on a CPU stays within 1.25 times its weights plus 400 MB, of which torch and transformers take 270
+_CPU_BATCH_BYTES = 160 * 1024**2
+_GPU_BATCH_SHARE = 0.25
+_MOST_SEATS = {"cpu": 32, "cuda": 256}
+_ROOM_FOR_TOKENS = 64
+_MEASURED_SIZES = (1, 2, 4, 8, 16, 32)
+
+
+class TrocrRecognizer:
+    """A loaded TrOCR checkpoint."""
+
+    def __init__(self, checkpoint: Checkpoint, *, device: str, precision: str, threads: int | None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        formats = choose_precision(precision, device)
+        shape = read_shape(checkpoint.folder)
+        self.name, self.revision = checkpoint.name, checkpoint.revision
+        self.device, self.precision = str(formats.device), formats.name
+        self.rules = shape.rules
+        self.last_phases = PhaseSeconds()
+        self.preprocessor = Preprocessor(checkpoint.folder, shape.encoder.image)
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+        except (OSError, ValueError, TypeError, ImportError) as error:
+            raise ModelUnusable(f"The tokenizer in {checkpoint.folder} cannot be loaded: {error}") from error
+        weights = Weights(checkpoint.weights)
+        with torch.inference_mode():
+            encoder = Encoder(shape.encoder, weights, formats)
+            decoder = Decoder(shape.decoder, weights, formats, encoder.tokens)
+        weights.release()
+        _trim_heap()
+        self.batch = RunningBatch(encoder, decoder, shape.rules, formats.device)
+        self.max_seats = _choose_seats(shape, formats, encoder.tokens, beams=1)
+        self._shape, self._encoder_tokens = shape, encoder.tokens
+        self.max_batch = self.max_seats
+        self._formats = formats
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pixel-values")
+
+    def warm_up(self) -> None:
+        """Read blank lines, and choose the batch by what they cost."""
+        sizes = [size for size in _MEASURED_SIZES if size <= self.max_seats]
+        encode, steps = self.batch.measure(sizes)
+        self.max_batch = choose_batch(StepCosts(encode, steps), seats=self.max_seats)
+
+    def recognise(self, lines: Sequence[LineToRead]) -> list[Transcription]:
+        """Read the lines: same length, same order."""
+        readings = self.hypotheses(lines)
+        return [self._transcription(line, reading) for line, reading in zip(lines, readings, strict=True)]
+
+    def hypotheses(self, lines: Sequence[LineToRead]) -> list[tuple[Hypothesis, ...]]:
+        """Return the token sequences of each line, best first; lines that ask for as many beams share a batch."""
+        self.batch.clock = PhaseClock()
+        by_beams: dict[int, list[int]] = defaultdict(list)
+        for number, line in enumerate(lines):
+            by_beams[max(line.decoding.num_beams, line.decoding.n_best)].append(number)
+        readings: dict[int, tuple[Hypothesis, ...]] = {}
+        for beams, numbers in by_beams.items():
+            readings |= self._read(lines, numbers, beams)
+        clock = self.batch.clock
+        self.last_phases = PhaseSeconds(clock.preprocess, clock.encode, clock.generate)
+        return [readings[number] for number in range(len(lines))]
+
+    def _read(self, lines: Sequence[LineToRead], numbers: list[int], beams: int) -> dict[int, tuple[Hypothesis, ...]]:
+        """Read the numbered lines; when memory runs out, free it and go on with half as many at a time."""
+        readings: dict[int, tuple[Hypothesis, ...]] = {}
+        seats = min(self.max_seats, _choose_seats(self._shape, self._formats, self._encoder_tokens, beams=beams))
+        while len(readings) < len(numbers):
+            unread = [number for number in numbers if number not in readings]
+            try:
+                # what was read before memory ran out stays read
+                for number, reading in self.batch.read(self._waiting(lines, unread), beams=beams, max_seats=seats):
+                    readings[number] = reading  # noqa: PERF403
+            except (RuntimeError, MemoryError) as error:
+                fault = translate(error)
+                if fault is None:
+                    raise
+                if isinstance(fault, DeviceLost) or seats == 1:
+                    raise fault from error
+                seats = max(1, min(seats, len(unread)) // 2)
+            if len(readings) < len(numbers):
+                self._free_memory()
+        return readings
+
+    def _waiting(self, lines: Sequence[LineToRead], numbers: list[int]) -> list[WaitingLine]:
+        ahead = Ahead(
+            [partial(self._pixel_values, lines[number]) for number in numbers],
+            depth=2 if self._formats.device.type == "cpu" else 32,
+            pool=self._pool,
+        )
+        return [
+            WaitingLine(
+                number,
+                ahead.take,
+                min(lines[number].decoding.max_new_tokens or self.rules.max_new_tokens, self.rules.max_new_tokens),
+                lines[number].decoding.top_tokens or 0,
+            )
+            for number in numbers
+        ]
+
+    def _pixel_values(self, line: LineToRead) -> Tensor:
+        values = self.preprocessor.pixel_values(line.image.pixels)
+        return values if self._formats.device.type == "cpu" else values.pin_memory()
+
+    def _free_memory(self) -> None:
+        self.batch.free()
+        if self._formats.device.type == "cuda":
+            torch.cuda.empty_cache()
+        _trim_heap()
+
+    def _transcription(self, line: LineToRead, reading: tuple[Hypothesis, ...]) -> Transcription:
+        best = reading[0]
+        texts = [self._text(hypothesis) for hypothesis in reading[: line.decoding.n_best]]
+        alternatives = tuple(
+            Alternative(text, hypothesis.confidence) for text, hypothesis in zip(texts, reading, strict=False)
+        )
+        return Transcription(
+            text=texts[0],
+            confidence=best.confidence,
+            min_token_confidence=best.min_token_confidence,
+            alternatives=alternatives if line.decoding.n_best > 1 else (),
+            truncated=best.truncated,
+            tokens=self._tokens(best) if line.decoding.top_tokens is not None else (),
+            image_tokens=self._encoder_tokens if line.decoding.top_tokens is not None else 0,
+        )
+
+    def _tokens(self, hypothesis: Hypothesis) -> tuple[Token, ...]:
+        """Return the tokens but for the end; each one's text is what it adds to the text of those before it."""
+        tokens: list[Token] = []
+        said = ""
+        for place, token in enumerate(hypothesis.tokens):
+            if token in self.rules.end_tokens:
+                break
+            text: str = self._tokenizer.decode(list(hypothesis.tokens[: place + 1]), skip_special_tokens=True)
+            if text.endswith("\ufffd") and place + 1 < len(hypothesis.tokens):  # a character's first bytes alone
+                text = said
+            top = hypothesis.top[place] if hypothesis.top else ()
+            tokens.append(
+                Token(
+                    text[len(said) :],
+                    hypothesis.log_probabilities[place],
+                    tuple(TopToken(self._tokenizer.decode([other]), value) for other, value in top),
+                )
+            )
+            said = text
+        return tuple(tokens)
+
+    def _text(self, hypothesis: Hypothesis) -> str:
+        text: str = self._tokenizer.decode(list(hypothesis.tokens), skip_special_tokens=True)
+        return text
+
+
+def _choose_seats(shape: ModelShape, formats: Precision, encoder_tokens: int, *, beams: int) -> int:
+    """Return how many lines may be read at a time by what their caches take."""
+    size, decoder = formats.matmul.itemsize, shape.decoder
+    cache = beams * 2 * decoder.layers * decoder.width * _ROOM_FOR_TOKENS * size
+    memory = encoder_tokens * size * (shape.encoder.width if beams == 1 else 2 * decoder.layers * decoder.width)
+    budget = _CPU_BATCH_BYTES
+    if formats.device.type == "cuda":
+        budget = int(torch.cuda.mem_get_info(formats.device)[0] * _GPU_BATCH_SHARE)
+    most = max(1, _MOST_SEATS[formats.device.type] // beams)
+    return seats_that_fit(bytes_per_line=cache + memory, budget=budget, most=most)
+
+
+def _trim_heap() -> None:
+    """Give freed memory back to the system: loading leaves 60 MB or more of it with glibc."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,1 @@
+"""The webhooks queue: sign, send and record deliveries. No model and no torch here."""
