@@ -108,3 +108,20 @@ class ReviewReason(StrEnum):
 
     LOW_CONFIDENCE = "low_confidence"
     TRUNCATED = "truncated"
+
+
+class Cut(StrEnum):
+    """How a document becomes lines."""
+
+    AUTO = "auto"  # fields if the form has them, else images if every page is only images, else pages
+    PAGE = "page"  # a page is a line
+    IMAGE = "image"  # a picture on a page is a line
+    FIELD = "field"  # a form field's rectangle is a line
+    REGIONS = "regions"  # the client says where the lines are
+
+
+class RegionUnit(StrEnum):
+    """What the numbers of a region's box are."""
+
+    POINTS = "points"  # 1/72 inch
+    FRACTION = "fraction"  # of the page's width and height
