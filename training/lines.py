@@ -3,6 +3,7 @@
 import functools
 import io
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,9 +60,15 @@ def noise_bank() -> NDArray[np.float32]:
 class LineSource:
     """Render one line after another; the same seed renders the same lines."""
 
-    def __init__(self, fonts: list[FontFace], seed: int, strength: float = 1.0) -> None:
+    def __init__(
+        self,
+        fonts: list[FontFace],
+        seed: int,
+        strength: float = 1.0,
+        emphasis: Mapping[str, float] | None = None,
+    ) -> None:
         self.fonts = fonts
-        self.texts = TextSource(seed)
+        self.texts = TextSource(seed, emphasis)
         self.rng = np.random.default_rng(seed)
         self.strength = strength  # 1.0: as in training; less: milder distortions
 

@@ -1,6 +1,7 @@
 """The starter model: a stock ViT encoder and TrOCR decoder, how they start, and the fast forward pass of training."""
 
 import math
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own habit
@@ -165,6 +166,13 @@ class Trainee(nn.Module):
         with torch.no_grad():
             weight = self.model.encoder.embeddings.patch_embeddings.projection.weight
             self.strip_weight = nn.Parameter(weight[:, 0].reshape(DIM, -1).clone())
+
+    @torch.no_grad()
+    def read_checkpoint(self, folder: Path) -> None:
+        """Take the weights of an exported checkpoint; the CTC head, which none has, stays as it is."""
+        self.model.load_state_dict(VisionEncoderDecoderModel.from_pretrained(folder).state_dict())
+        weight = self.model.encoder.embeddings.patch_embeddings.projection.weight
+        self.strip_weight.copy_(weight.sum(1).reshape(DIM, -1))  # the shares of LUMINANCE add up to 1
 
     @torch.no_grad()
     def write_colour_weights(self) -> None:

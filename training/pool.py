@@ -13,6 +13,7 @@ from PIL import Image
 from training.fonts import load_fonts
 from training.lines import Line, LineSource
 from training.model import HEIGHT, WIDTH
+from training.texts import HARD_KINDS
 
 SHARD_LINES = 1024
 LINE_SEED = 1_000_000  # shard n of a run is rendered from LINE_SEED + n; held-out lines use seeds below it
@@ -78,7 +79,7 @@ def render_ahead(folder: Path) -> None:
         if shard >= wanted:
             time.sleep(1)
             continue
-        source = LineSource(fonts, LINE_SEED + shard)
+        source = LineSource(fonts, LINE_SEED + shard, emphasis=HARD_KINDS)
         write_shard([fit(source.line()) for _ in range(SHARD_LINES)], folder / f"{shard:06}.npz")
         shard += 1
 

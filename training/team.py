@@ -23,10 +23,13 @@ class Team:
     other twice a step instead of in every matrix product. Each one steps the parameters that it owns.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, start_from: Path | None = None) -> None:
         torch.manual_seed(1)
         self.size = size
-        self.trainee = Trainee().share_memory()
+        self.trainee = Trainee()
+        if start_from is not None:
+            self.trainee.read_checkpoint(start_from)
+        self.trainee.share_memory()
         self.average = copy.deepcopy(self.trainee).requires_grad_(False).share_memory()
         for name, weight in self.trainee.named_parameters():
             if "pooler" in name or "patch_embeddings.projection.weight" in name:

@@ -27,12 +27,16 @@ RUN = Path(__file__).resolve().parent / "runs" / "starter"
 DECODER_START, GUIDE_UNTIL, PLACES_UNTIL = 0.10, 0.45, 0.30  # shares of the time budget
 GUIDE_AFTERWARDS = 0.1  # without it some lines end in a loop
 ENCODER_LOSS_WEIGHT, GUIDE_WEIGHT = 0.3, 0.3  # beside the decoder's own loss
+HEAD_STEPS = 150
 CHECK_SECONDS = 240
 HELD_OUT_SEED = 11
 
 
-def train(team: Team, rank: int, folder: Path, budget_seconds: float) -> None:
-    """Train until the budget is spent, as one member of the team."""
+def train(team: Team, rank: int, folder: Path, budget_seconds: float, head_steps: int) -> None:
+    """Train until the budget is spent, as one member of the team.
+
+    In the first `head_steps` steps the CTC head learns alone, so that an untrained one spoils no trained encoder.
+    """
     torch.set_num_threads(1)
     parent = os.getppid()
     member = Member(team, rank, folder)
@@ -67,7 +71,8 @@ def train(team: Team, rank: int, folder: Path, budget_seconds: float) -> None:
         member.set_rates(share, int(step), int(decoder_steps))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             states = trainee.encode(batch.pixels)
-            loss = first = encoder_loss(trainee, states, batch, max(0.0, 1 - share / PLACES_UNTIL))
+            heard = states.detach() if step < head_steps else states
+            loss = first = encoder_loss(trainee, heard, batch, max(0.0, 1 - share / PLACES_UNTIL))
             parts = {"encoder": first.item()}
             if share >= DECODER_START:
                 guide = max(GUIDE_AFTERWARDS, GUIDE_WEIGHT * (1 - share / GUIDE_UNTIL))
@@ -104,14 +109,20 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=RUN)
     parser.add_argument("--minutes", type=float, default=100, help="the time budget; the rates fall to zero at its end")
     parser.add_argument("--processes", type=int, default=2, help="training processes of one thread each")
+    parser.add_argument("--start-from", type=Path, help="an exported checkpoint whose weights a new run begins with")
+    parser.add_argument("--at", type=float, default=0.0, help="minutes of the budget that such a start has behind it")
     arguments = parser.parse_args()
     pool = arguments.folder / "pool"
     pool.mkdir(parents=True, exist_ok=True)
     renderer = subprocess.Popen([sys.executable, "-m", "training.pool", str(pool)])
-    team = Team(arguments.processes)
+    team = Team(arguments.processes, arguments.start_from)
+    team.counters[0] = arguments.at * 60  # a checkpoint of this folder says otherwise
     context = multiprocessing.get_context("spawn")
     members = [
-        context.Process(target=train, args=(team, rank, arguments.folder, arguments.minutes * 60))
+        context.Process(
+            target=train,
+            args=(team, rank, arguments.folder, arguments.minutes * 60, HEAD_STEPS if arguments.start_from else 0),
+        )
         for rank in range(arguments.processes)
     ]
     for member in members:
