@@ -17,6 +17,11 @@ class LimitsView(BaseModel):
     max_image_side_pixels: int
     max_image_pixels: int
     max_aspect_ratio: float
+    max_document_bytes: int
+    max_pages: int
+    max_page_side_points: float
+    max_template_regions: int
+    max_templates: int
     max_wait_seconds: float
     max_page_size: int
     retention_seconds: int

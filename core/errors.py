@@ -4,12 +4,12 @@ InkpostError
 ├── CallerError        what the caller must change; sending the same again fails again
 │   ├── request        InvalidJson, JsonTooDeep, DuplicateKey, BodyInvalid, ...
 │   ├── credentials    MissingCredentials, InvalidCredentials, KeyRevoked, InsufficientScope
-│   ├── state          NotFound, ModelNotFound, Gone, AlreadyTerminal, FileInUse, EndpointDisabled, IdempotencyMismatch
+│   ├── state          NotFound, ModelNotFound, Gone, NotKept, AlreadyTerminal, NotFinished, FileInUse, ...
 │   ├── line           CorruptImage, MultipleFrames, DecodeTimeout, ... (fail one line, never the job's neighbours)
+│   ├── document       PdfEncrypted, TooManyPages, InvalidPdf, ... (fail a job before it has lines)
 │   └── operator       ModelUnusable, LinesUnusable (stop a worker or a command at its start; never reach a client)
 └── TransientError     what may succeed later; the only family that is retried
-    ├── service        DatabaseUnavailable, BrokerUnavailable, Overloaded, IdempotencyInFlight, StillReading,
-│   │                  LineNotRead
+    ├── service        DatabaseUnavailable, Overloaded, IdempotencyInFlight, StillReading, StillRendering, ...
     └── recognition    WorkerCrash, RecognitionTimeout, OutOfMemory, DeviceLost, SandboxUnavailable
 
 A leaf has a stable snake_case `code`, the same in the problem body, on the line, in logs and in metrics.
@@ -185,6 +185,26 @@ class EndpointDisabled(CallerError):
     code, title = "endpoint_disabled", "The webhook endpoint is disabled; enable it first."
 
 
+class NotFinished(CallerError):
+    code, title = "not_finished", "The job has not finished yet; ask again once it has."
+
+
+class NotAcceptable(CallerError):
+    code, title = "not_acceptable", "None of the formats that are offered is acceptable to the caller."
+
+
+class NotOffered(CallerError):
+    code, title = "not_offered", "This job cannot be had in this format."
+
+
+class NotKept(CallerError):
+    code, title = "not_kept", "The image or document is not kept any more."
+
+
+class TemplateExists(CallerError):
+    code, title = "template_exists", "There is a template of this name already."
+
+
 class IdempotencyMismatch(CallerError):
     code, title = "idempotency_mismatch", "This Idempotency-Key was used with another body."
 
@@ -216,6 +236,53 @@ class DecodeTimeout(LineError):
     code, title = "decode_timeout", "The image took too long or too much memory to decode."
 
 
+class PageUnreadable(LineError):
+    code, title = "page_unreadable", "The page that holds this line is damaged and cannot be drawn."
+
+
+class RegionOutside(LineError):
+    code, title = "region_outside", "The region lies outside of its page, or on a page that the document does not have."
+
+
+# document: what the bytes of a form PDF can be guilty of
+
+
+class DocumentError(CallerError):
+    """Fails one job, which then has no lines; its code is stored on the job."""
+
+
+class InvalidPdf(DocumentError):
+    code, title = "invalid_pdf", "The document is no PDF, or is damaged beyond reading."
+
+
+class PdfEncrypted(DocumentError):
+    code, title = "pdf_encrypted", "The document is encrypted, and the password is missing or wrong."
+
+
+class TooManyPages(DocumentError):
+    code, title = "too_many_pages", "The document has more pages than this service cuts."
+
+
+class PageTooLarge(DocumentError):
+    code, title = "page_too_large", "A page of the document is larger than this service draws."
+
+
+class PageOutOfRange(DocumentError):
+    code, title = "page_out_of_range", "None of the pages asked for is in the document."
+
+
+class TooManyLines(DocumentError):
+    code, title = "too_many_lines", "The document has more lines than a job may have."
+
+
+class NoLines(DocumentError):
+    code, title = "no_lines", "The document holds nothing that this cut takes for a line."
+
+
+class UnprocessableInput(DocumentError):
+    code, title = "unprocessable_input", "The document took too much time or memory to cut."
+
+
 # service
 
 
@@ -238,6 +305,10 @@ class InternalError(TransientError):
 
 class StillReading(TransientError):
     code, title = "still_reading", "The lines are still being read; send the same again to wait on."
+
+
+class StillRendering(TransientError):
+    code, title = "still_rendering", "The document is still being written; ask again shortly."
 
 
 class LineNotRead(TransientError):

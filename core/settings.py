@@ -38,6 +38,15 @@ class Limits(Group):
         20_000_000, ge=1024, description="Largest width times height; bounds the sandbox child's memory."
     )
     max_aspect_ratio: float = Field(100.0, gt=1, description="Longest side over shortest; beyond it, not a line.")
+    max_document_bytes: int = Field(
+        40 * MIB, ge=1024, description="Largest form PDF after base64; fits into the largest body."
+    )
+    max_pages: int = Field(1_000, ge=1, description="Most pages of a form PDF that are looked at.")
+    max_page_side_points: float = Field(
+        14_400.0, gt=72, description="Longest side of a page; 200 inches, the most that PDF 1.7 asks readers to bear."
+    )
+    max_template_regions: int = Field(1_000, ge=1, description="Most regions in a template or a document's wish.")
+    max_templates: int = Field(200, ge=1, description="Most templates that one client may keep.")
     max_wait_seconds: float = Field(60.0, ge=0, le=60, description="Longest long-poll; proxies often cut at 60 s.")
     max_page_size: int = Field(1_000, ge=1, description="Most rows in one page of a listing.")
     max_retention_seconds: int = Field(
@@ -104,6 +113,31 @@ class Worker(Group):
     )
     metrics_port: int | None = Field(None, ge=1, le=65535, description="Port for Prometheus; unset serves none.")
     metrics_host: str = Field("127.0.0.1", description="Address for Prometheus; 0.0.0.0 inside a container.")
+
+
+class Documents(Group):
+    """How form PDFs are cut, and PDFs written from them. Their size limits are among `limits`."""
+
+    cpu_seconds: float = Field(
+        20.0, gt=0, description="Processor time to cut or write one document; a hostile one is ended then."
+    )
+    wall_seconds: float = Field(
+        60.0, gt=0, description="Time on the clock without a word from the sandbox child before it is ended."
+    )
+    memory_mib: int = Field(
+        1024,
+        ge=128,
+        description="Address space of the sandbox child; resident it stays far below, measured by a bench.",
+    )
+    lease_seconds: float = Field(
+        30.0, gt=0, description="A claim's time; renewed while the sandbox child makes progress."
+    )
+    rendition_seconds: float = Field(
+        20.0, gt=0, le=60, description="How long a request waits for a PDF to be written before it says 503."
+    )
+    metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Port for Prometheus of the documents worker; unset serves none."
+    )
 
 
 class Webhooks(Group):
@@ -231,6 +265,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     leases: Leases = Leases()
     worker: Worker = Worker()
+    documents: Documents = Documents()
     webhooks: Webhooks = Webhooks()
     openai: OpenAI = OpenAI()
 

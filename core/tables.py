@@ -27,7 +27,17 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from core.words import BatchStatus, DeliveryStatus, Include, JobStatus, LineStatus, Priority
+from core.words import (
+    BatchStatus,
+    DeliveryStatus,
+    DocumentStatus,
+    Include,
+    JobStatus,
+    LineSource,
+    LineStatus,
+    Priority,
+    RenditionStatus,
+)
 
 
 class Base(DeclarativeBase):
@@ -137,7 +147,8 @@ class Line(Base):
     """A line of a job. `attempt` fences: only the holder of the current attempt may write an outcome.
 
     `client_id`, `model` and `priority` repeat the job's, so that a claim is one index scan. `fair_tag` is the line's
-    virtual start time; see `core.fair_share`. `tokens`, where they were asked for, is
+    virtual start time; see `core.fair_share`. `image_width` and `image_height` are what the image's header says, in
+    pixels, and null where it says nothing. `tokens`, where they were asked for, is
     `{"image_tokens": number, "tokens": [[text, log-probability, [[text, log-probability], ...]], ...]}`.
     """
 
@@ -147,6 +158,7 @@ class Line(Base):
         CheckConstraint("(status = 'running') = (lease_expires_at IS NOT NULL)", name="lease"),
         CheckConstraint("(status = 'failed') = (error_code IS NOT NULL)", name="error"),
         CheckConstraint("(status = 'succeeded') = (text IS NOT NULL)", name="text"),
+        CheckConstraint(_one_of("source", LineSource), name="source"),
         Index(
             "ix_lines_claim", "model", "priority", "fair_tag", "job_id", "index",
             postgresql_where=text("status = 'queued'"),
@@ -177,6 +189,9 @@ class Line(Base):
     custom_id: Mapped[str | None]
     page: Mapped[int | None]
     box: Mapped[list[float] | None] = mapped_column(ARRAY(Double))
+    image_width: Mapped[int | None]
+    image_height: Mapped[int | None]
+    source: Mapped[str] = mapped_column(server_default=LineSource.RECOGNISED.value)
     text: Mapped[str | None]
     confidence: Mapped[float | None]
     min_token_confidence: Mapped[float | None]
@@ -207,6 +222,84 @@ class StoredImage(Base):
     index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     media_type: Mapped[str]
     data: Mapped[bytes]
+
+
+class Document(Base):
+    """A form PDF and how its client wants it cut; once it is cut, how it was. `attempt` fences as a line's does.
+
+    `data` and `password` go when they are needed no more; both are needed as long as a PDF may be made of them.
+    `pages` are the ranges asked for, `[[first, last], ...]`; `regions` as `core.documents.wishes` writes them.
+    `found_pages` is `[{"number", "label", "width", "height"}, ...]` and `skipped` `[{"name", "page", "kind"}, ...]`.
+    """
+
+    __tablename__ = "documents"
+    __table_args__ = (
+        CheckConstraint(_one_of("status", DocumentStatus), name="status"),
+        CheckConstraint("(status = 'running') = (lease_expires_at IS NOT NULL)", name="lease"),
+        CheckConstraint("status <> 'queued' OR data IS NOT NULL", name="data"),
+        Index("ix_documents_queued", "created_at", postgresql_where=text("status = 'queued'")),
+        Index("ix_documents_lease", "lease_expires_at", postgresql_where=text("status = 'running'")),
+    )
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    status: Mapped[str] = mapped_column(server_default=DocumentStatus.QUEUED.value)
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    crash_attempts: Mapped[int] = mapped_column(server_default="0")
+    leased_by: Mapped[uuid.UUID | None]
+    lease_expires_at: Mapped[dt.datetime | None]
+    data: Mapped[bytes | None]
+    size_bytes: Mapped[int]
+    password: Mapped[str | None]
+    asked_cut: Mapped[str]
+    pages: Mapped[dict[str, Any] | None]
+    regions: Mapped[dict[str, Any] | None]
+    template: Mapped[str | None]
+    cut: Mapped[str | None]
+    found_pages: Mapped[dict[str, Any] | None]
+    skipped: Mapped[dict[str, Any] | None]
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
+class Rendition(Base):
+    """A PDF made of a document and its transcriptions because somebody asked. `attempt` fences as a line's does."""
+
+    __tablename__ = "renditions"
+    __table_args__ = (
+        CheckConstraint(_one_of("status", RenditionStatus), name="status"),
+        CheckConstraint("(status = 'running') = (lease_expires_at IS NOT NULL)", name="lease"),
+        CheckConstraint("(status = 'failed') = (error_code IS NOT NULL)", name="error"),
+        CheckConstraint("(status = 'succeeded') = (data IS NOT NULL)", name="data"),
+        Index("ix_renditions_queued", "created_at", postgresql_where=text("status = 'queued'")),
+        Index("ix_renditions_lease", "lease_expires_at", postgresql_where=text("status = 'running'")),
+    )
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("documents.job_id", ondelete="CASCADE"), primary_key=True)
+    format: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(server_default=RenditionStatus.QUEUED.value)
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    crash_attempts: Mapped[int] = mapped_column(server_default="0")
+    leased_by: Mapped[uuid.UUID | None]
+    lease_expires_at: Mapped[dt.datetime | None]
+    data: Mapped[bytes | None]
+    error_code: Mapped[str | None]
+    error_detail: Mapped[str | None]
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
+class Template(Base):
+    """How a kind of form is to be cut, described once by its client; columns as those of a document."""
+
+    __tablename__ = "templates"
+    __table_args__ = (Index("uq_templates_client_id_name", "client_id", "name", unique=True),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    cut: Mapped[str]
+    pages: Mapped[dict[str, Any] | None]
+    regions: Mapped[dict[str, Any] | None]
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
 
 
 class IdempotencyKey(Base):

@@ -120,6 +120,49 @@ class Cut(StrEnum):
     REGIONS = "regions"  # the client says where the lines are
 
 
+class DocumentStatus(StrEnum):
+    """Where the cutting of a document stands."""
+
+    QUEUED = "queued"  # waits for a worker
+    RUNNING = "running"  # a worker holds a lease on it
+    SUCCEEDED = "succeeded"  # it is cut; its lines are like any others
+    FAILED = "failed"  # it cannot be cut, and its job has failed
+    CANCELED = "canceled"  # its job was canceled before it was cut
+
+
+class RenditionStatus(StrEnum):
+    """Where the making of a PDF out of a document and its transcriptions stands."""
+
+    QUEUED = "queued"  # waits for a worker
+    RUNNING = "running"  # a worker holds a lease on it
+    SUCCEEDED = "succeeded"  # its bytes are stored
+    FAILED = "failed"  # it cannot be made
+
+
+class TranscriptFormat(StrEnum):
+    """As what the texts of a job can be had."""
+
+    TXT = "txt"  # one line of text a line
+    CSV = "csv"  # RFC 4180, a row a line
+    JSONL = "jsonl"  # a JSON object a line
+    JSON = "json"  # the job as it is shown
+    PAGE = "page"  # PAGE XML 2019-07-15
+    ALTO = "alto"  # ALTO 4.4
+    HOCR = "hocr"  # hOCR 1.2
+    PDF = "pdf"  # the document with an invisible layer of text at its lines' boxes
+    FORM = "form"  # the document with the texts in its form fields
+
+
+RENDITIONS = (TranscriptFormat.PDF, TranscriptFormat.FORM)  # made of the document itself, by a worker, when asked for
+
+
+class LineSource(StrEnum):
+    """Where a line's text comes from."""
+
+    RECOGNISED = "recognised"  # read from its image
+    TYPED = "typed"  # stood in the form's field already
+
+
 class RegionUnit(StrEnum):
     """What the numbers of a region's box are."""
 

@@ -7,8 +7,14 @@ from api.problems import STATUSES, body_of, headers_of
 from core import errors
 from core.errors import CallerError, Fault, ImageTooLarge, InkpostError, InvalidRequest, TransientError, code_of
 
-# These are stored on a line or stop a process; no request is answered with them.
-INSIDE = (errors.LineError, errors.RecognitionError, errors.ModelUnusable, errors.LinesUnusable)
+# These are stored on a line or a job, or stop a process; no request is answered with them.
+INSIDE = (
+    errors.LineError,
+    errors.DocumentError,
+    errors.RecognitionError,
+    errors.ModelUnusable,
+    errors.LinesUnusable,
+)
 
 
 def descendants(family: type[InkpostError]) -> Iterator[type[InkpostError]]:
