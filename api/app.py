@@ -12,6 +12,7 @@ from api import (
     lines,
     models,
     new_jobs,
+    usage,
     webhook_endpoints,
     webhook_secret,
 )
@@ -35,6 +36,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *files.operations,
     *batches.operations,
     *capacity.operations,
+    *usage.operations,
     *health.operations,
     *documentation.operations,
 )

@@ -1,10 +1,15 @@
 """The shapes of what the service says of itself: its limits, its models, how busy and how well it is."""
 
-from typing import Literal
+import datetime as dt
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
-from api.schemas import PriorityWord
+from api.schemas import PriorityWord, Query
+
+MAX_USAGE_DAYS = 92
+DEFAULT_USAGE_DAYS = 30
+_Day = Annotated[dt.date, Field(ge=dt.date(2000, 1, 1), lt=dt.date(3000, 1, 1))]
 
 
 class LimitsView(BaseModel):
@@ -65,6 +70,52 @@ class CapacityView(BaseModel):
     """How busy the service is."""
 
     models: list[ModelCapacity]
+
+
+class UsageQuery(Query):
+    """Which days to report on."""
+
+    since: _Day | None = Field(None, description="First day, by UTC; else 30 days up to the last one.")
+    until: _Day | None = Field(None, description="Last day, by UTC, included; else today.")
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> "UsageQuery":
+        first, last = self.days()
+        if not 0 <= (last - first).days < MAX_USAGE_DAYS:
+            raise ValueError(f"since and until must be in order and span at most {MAX_USAGE_DAYS} days")
+        return self
+
+    def days(self) -> tuple[dt.date, dt.date]:
+        """Return the first and the last day that are meant."""
+        last = self.until or dt.datetime.now(dt.UTC).date()
+        return self.since or last - dt.timedelta(days=DEFAULT_USAGE_DAYS - 1), last
+
+
+class LinesOfUse(BaseModel):
+    """Lines of the jobs that were submitted on a day, and what has become of them so far."""
+
+    total: int
+    succeeded: int
+    failed: int
+    canceled: int
+
+
+class UsageDay(BaseModel):
+    """One day, by UTC, on which something was submitted."""
+
+    date: dt.date
+    jobs: int
+    lines: LinesOfUse
+
+
+class UsageReport(BaseModel):
+    """What this client has submitted. Days without any job are left out."""
+
+    since: dt.date
+    until: dt.date
+    jobs: int
+    lines: LinesOfUse
+    days: list[UsageDay]
 
 
 class CheckView(BaseModel):

@@ -1,5 +1,6 @@
 """Ids: UUIDv7 in the tables, `<prefix>_<32 hex digits>` outside."""
 
+import datetime as dt
 import secrets
 import time
 import uuid
@@ -12,6 +13,11 @@ def new_uuid() -> uuid.UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return uuid.UUID(int=value)
+
+
+def first_uuid_at(moment: dt.datetime) -> uuid.UUID:
+    """Return the least value that an id made at this moment can have."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def public_id(prefix: str, value: uuid.UUID) -> str:

@@ -66,7 +66,17 @@ def test_every_route_answers_as_it_is_described(caller, bench):
     drive("GET", f"/v1/jobs/job_{'0' * 32}", one)
     drive("POST", "/v1/jobs", json={"lines": [{}]})
     drive("POST", "/v1/jobs", data=b"x", content_type="text/plain")
-    for path in ("/v1/limits", "/v1/models", "/v1/capacity", "/metrics", "/livez", "/readyz", "/openapi.json", "/docs"):
+    for path in (
+        "/v1/limits",
+        "/v1/models",
+        "/v1/capacity",
+        "/v1/usage",
+        "/metrics",
+        "/livez",
+        "/readyz",
+        "/openapi.json",
+        "/docs",
+    ):
         drive("GET", path)
         if path.startswith("/v1"):
             drive("GET", path, headers={"Authorization": ""})
