@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from core.settings import Settings
 
 DRAIN_TASK = "worker.drain"  # the one task of every worker: look for work on your queue
+DOCUMENTS_QUEUE = "documents"
 WEBHOOKS_QUEUE = "webhooks"
 _DUE = "inkpost.bells"
 log = structlog.get_logger(__name__)

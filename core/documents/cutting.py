@@ -4,7 +4,7 @@ Boxes are (x0, y0, x1, y1) in points, 1/72 inch, from the top left corner of the
 crop box, its rotation and its user unit. Pages are numbered from 1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.errors import LineError
 from core.words import Cut, RegionUnit
@@ -32,7 +32,7 @@ class CutWish:
 
     cut: Cut = Cut.AUTO
     pages: tuple[tuple[int, int], ...] | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     regions: tuple[Region, ...] = ()
 
 
