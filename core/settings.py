@@ -119,7 +119,9 @@ class Documents(Group):
     """How form PDFs are cut, and PDFs written from them. Their size limits are among `limits`."""
 
     cpu_seconds: float = Field(
-        20.0, gt=0, description="Processor time to cut or write one document; a hostile one is ended then."
+        20.0,
+        gt=0,
+        description="Processor time to cut or write one document, and 50 ms more a line; a hostile one is ended then.",
     )
     wall_seconds: float = Field(
         60.0, gt=0, description="Time on the clock without a word from the sandbox child before it is ended."
@@ -128,6 +130,9 @@ class Documents(Group):
         1024,
         ge=128,
         description="Address space of the sandbox child; resident it stays far below, measured by a bench.",
+    )
+    max_cut_mib: int = Field(
+        512, ge=1, description="Most memory for all line images of one document; 10,000 lines are some 300 MiB."
     )
     lease_seconds: float = Field(
         30.0, gt=0, description="A claim's time; renewed while the sandbox child makes progress."

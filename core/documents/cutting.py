@@ -60,7 +60,7 @@ class CutLine:
 
 @dataclass(frozen=True, slots=True)
 class SkippedField:
-    """A form field that holds no line: `kind` is check_box, radio_group, push_button or empty_choice and the like."""
+    """A form field that holds no line: `kind` is check_box, radio_group, push_button, hidden or password."""
 
     name: str
     page: int

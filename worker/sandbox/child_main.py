@@ -16,6 +16,7 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, cast
 
+from worker.sandbox import limits as limit_classes
 from worker.sandbox import protocol
 from worker.sandbox.confinement import confine, forget_inherited_signals
 from worker.sandbox.limits import SandboxLimits
@@ -38,7 +39,7 @@ class Entry(Protocol):
 def main(launch_json: str) -> None:
     """Become a sandbox child: from here on only the requests on descriptor 0 matter, until it is closed."""
     launch = json.loads(launch_json)
-    limits = SandboxLimits(**launch["limits"])
+    limits: SandboxLimits = getattr(limit_classes, launch["limits_class"])(**launch["limits"])
     forget_inherited_signals()
     answers = os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -56,12 +57,12 @@ def main(launch_json: str) -> None:
         return
     _send(answers, protocol.Kind.READY, 0, [json.dumps(confinement).encode()])
     try:
-        _serve(handle, answers, limits.cpu_seconds)
+        _serve(handle, answers, limits)
     except MemoryError:
         os._exit(protocol.OUT_OF_MEMORY_EXIT)
 
 
-def _serve(handle: Handle, answers: int, cpu_seconds: float) -> None:
+def _serve(handle: Handle, answers: int, limits: SandboxLimits) -> None:
     """Answer requests in order until the parent closes its end."""
     with open(0, "rb", buffering=READ_BUFFER_BYTES, closefd=False) as requests:
         while header := requests.read(protocol.HEADER.size):
@@ -72,9 +73,13 @@ def _serve(handle: Handle, answers: int, cpu_seconds: float) -> None:
             if len(payload) < length:
                 return
             # Counts processor time only; SIGPROF, when it fires, ends the process even inside a C library.
-            signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+            signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds)
             for parts in handle(payload):
                 _send(answers, protocol.Kind.ANSWER, sequence, parts)
+                if limits.cpu_seconds_per_answer:
+                    left, _interval = signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds)
+                    earned = min(limits.cpu_seconds, left + limits.cpu_seconds_per_answer)
+                    signal.setitimer(signal.ITIMER_PROF, earned)
 
 
 def _send(descriptor: int, kind: protocol.Kind, sequence: int, parts: Sequence[bytes]) -> None:

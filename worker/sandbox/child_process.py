@@ -63,7 +63,12 @@ class ChildProcess:
         self._limits = limits
         self._outgoing: deque[memoryview] = deque()
         self._reader = FrameReader(max(max_answer_bytes, _READY_PAYLOAD_BYTES))
-        launch = {"entry": entry, "limits": asdict(limits), "parent_id": self.owner_id}
+        launch = {
+            "entry": entry,
+            "limits_class": type(limits).__name__,
+            "limits": asdict(limits),
+            "parent_id": self.owner_id,
+        }
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, json.dumps(launch), *_search_path(libraries)],
@@ -95,15 +100,19 @@ class ChildProcess:
         return self._process.pid
 
     @property
+    def has_ended(self) -> bool:
+        """Say whether the child is gone, by itself or killed from outside."""
+        return self._process.poll() is not None
+
+    @property
     def unsent_parts(self) -> int:
         """Pieces of requests that the pipe has not taken yet."""
         return len(self._outgoing)
 
-    def queue(self, sequence: int, payload: bytes) -> None:
+    def queue(self, sequence: int, *parts: bytes) -> None:
         """Line up one request; it is written by the next `receive`."""
-        self._outgoing.append(memoryview(HEADER.pack(Kind.REQUEST, sequence, len(payload))))
-        if payload:
-            self._outgoing.append(memoryview(payload))
+        self._outgoing.append(memoryview(HEADER.pack(Kind.REQUEST, sequence, sum(map(len, parts)))))
+        self._outgoing.extend(memoryview(part) for part in parts if part)
 
     def receive(self) -> list[Frame]:
         """Write and read until at least one whole frame arrived, and return all that did.
