@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import InkpostError
 from core.settlement import FinishedLine, lock_jobs, settle
+from core.storable import storable_text
 from core.transcription import Alternative, Decoding, Transcription
 from core.words import LineStatus, ReviewReason
 
@@ -235,7 +236,7 @@ class _Row:
     def of(cls, outcome: Outcome) -> "_Row":
         result = outcome.result
         if isinstance(result, InkpostError):
-            return cls(LineStatus.FAILED, error_code=result.code, error_detail=_storable_text(result.detail))
+            return cls(LineStatus.FAILED, error_code=result.code, error_detail=storable_text(result.detail))
         stored = _storable(result)
         return cls(
             LineStatus.SUCCEEDED,
@@ -253,11 +254,11 @@ def _storable(transcription: Transcription) -> Transcription:
     """Make sure that Postgres takes every part: one odd line must not stop its whole batch from being recorded."""
     return replace(
         transcription,
-        text=_storable_text(transcription.text),
+        text=storable_text(transcription.text),
         confidence=_storable_number(transcription.confidence),
         min_token_confidence=_storable_number(transcription.min_token_confidence),
         alternatives=tuple(
-            Alternative(_storable_text(other.text), _storable_number(other.confidence))
+            Alternative(storable_text(other.text), _storable_number(other.confidence))
             for other in transcription.alternatives
         ),
     )
@@ -269,9 +270,9 @@ def _tokens(transcription: Transcription) -> str | None:
         return None
     tokens = [
         [
-            _storable_text(token.text),
+            storable_text(token.text),
             _storable_log(token.log_probability),
-            [[_storable_text(top.text), _storable_log(top.log_probability)] for top in token.top],
+            [[storable_text(top.text), _storable_log(top.log_probability)] for top in token.top],
         ]
         for token in transcription.tokens
     ]
@@ -281,11 +282,6 @@ def _tokens(transcription: Transcription) -> str | None:
 def _storable_log(log_probability: float) -> float:
     """Take what is no finite number for the least that clients of such values know; JSON has no nan or infinity."""
     return log_probability if math.isfinite(log_probability) else _IMPOSSIBLE
-
-
-def _storable_text(words: str) -> str:
-    """Drop NUL and replace lone surrogates."""
-    return words.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _storable_number(confidence: float) -> float:

@@ -9,9 +9,10 @@ import datetime as dt
 import uuid
 from dataclasses import dataclass, field
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
+from core.documents.recovery import recover_expired_documents
 from core.jobs import forget_jobs
 from core.openai.files import forget_expired_files
 from core.outbox import record_running
@@ -47,6 +48,8 @@ class Sweep:
     """What one sweep did. `waiting_models` have queued lines and deserve a bell once the sweep is committed."""
 
     recovered: Recovered = field(default_factory=Recovered)
+    recovered_documents: Recovered = field(default_factory=Recovered)
+    has_queued_documents: bool = False
     requeued_deliveries: int = 0
     has_due_deliveries: bool = False
     waiting_models: tuple[str, ...] = ()
@@ -57,15 +60,23 @@ def sweep(session: Session, settings: Settings) -> Sweep | None:
     if not _is_ours(session, _SWEEP_LOCK):
         return None
     recovered = recover_expired(session, max_crashes=settings.leases.max_crashes, keep_images=settings.keep_images)
+    recovered_documents = recover_expired_documents(session, max_crashes=settings.leases.max_crashes)
     requeued = requeue_expired(session)
     record_running(session, progress_seconds=_PROGRESS_SECONDS)
     due_in = seconds_until_due(session)
     return Sweep(
         recovered=recovered,
+        recovered_documents=recovered_documents,
+        has_queued_documents=bool(session.scalars(_HAS_QUEUED_DOCUMENTS).one()),
         requeued_deliveries=requeued,
         has_due_deliveries=due_in is not None and due_in <= 0,
         waiting_models=_waiting_models(session),
     )
+
+
+_HAS_QUEUED_DOCUMENTS = text("""
+SELECT EXISTS (SELECT FROM documents WHERE status = 'queued') OR EXISTS (SELECT FROM renditions WHERE status = 'queued')
+""")
 
 
 def tidy(session: Session, settings: Settings) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from core.database import Blobs
+from core.documents.endings import cancel_document, forget_documents
 from core.errors import AlreadyTerminal, Gone, NotFound
 from core.fair_share import FIRST_TAG
 from core.ids import new_uuid
@@ -248,6 +249,7 @@ def cancel_job(session: Session, client_id: uuid.UUID, job_id: uuid.UUID, *, kee
         .values(status=LineStatus.CANCELED, lease_expires_at=None, finished_at=func.now())
         .returning(Line.index)
     )
+    cancel_document(session, job.id, keep_images=keep_images)
     if not keep_images:
         session.execute(delete(StoredImage).where(StoredImage.job_id == job.id))
     job.lines_canceled += len(canceled.all())
@@ -277,6 +279,7 @@ def delete_job(session: Session, client_id: uuid.UUID, job_id: uuid.UUID) -> Non
 def forget_jobs(session: Session, job_ids: Sequence[uuid.UUID]) -> None:
     """Turn jobs, whose rows the caller has locked, into tombstones."""
     session.execute(delete(Line).where(Line.job_id.in_(job_ids)))
+    forget_documents(session, job_ids)
     forget_events(session, job_ids)
     session.execute(update(IdempotencyKey).where(IdempotencyKey.job_id.in_(job_ids)).values(answer=null()))
     session.execute(

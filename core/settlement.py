@@ -1,4 +1,7 @@
-"""The one place where a job ends: lines that finished are counted on their job, and the last one ends it."""
+"""The one place where a job ends by its work: its last line finishes, or its document turns out to have none.
+
+Lines that finished are counted on their job.
+"""
 
 import uuid
 from collections import Counter
@@ -8,8 +11,10 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select, text, tuple_
 from sqlalchemy.orm import Session
 
+from core.errors import InkpostError
 from core.notices import announce_finished, announce_progress
 from core.outbox import record_ended
+from core.storable import storable_text
 from core.tables import Job, StoredImage
 from core.words import LineStatus, Priority
 
@@ -81,3 +86,20 @@ def settle(session: Session, lines: Sequence[FinishedLine], *, keep_images: bool
     if not keep_images:
         keys = [(line.job_id, line.index) for line in lines]
         session.execute(delete(StoredImage).where(tuple_(StoredImage.job_id, StoredImage.index).in_(keys)))
+
+
+_FAIL = text("""
+UPDATE jobs SET
+    status = 'failed', error_code = :code, error_detail = :detail, finished_at = clock_timestamp(),
+    expires_at = clock_timestamp() + make_interval(secs => retention_seconds)
+WHERE id = ANY(:job_ids) AND status IN ('queued', 'running')
+RETURNING id
+""")
+
+
+def fail_jobs(session: Session, job_ids: Sequence[uuid.UUID], error: InkpostError) -> None:
+    """End jobs that will never have a line, in the transaction that finds that out; their rows are locked."""
+    values = {"job_ids": list(job_ids), "code": error.code, "detail": storable_text(error.detail)}
+    failed = session.scalars(_FAIL, values).all()
+    announce_finished(session, failed)
+    record_ended(session, failed)

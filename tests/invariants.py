@@ -19,8 +19,8 @@ from typing import Protocol
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from core.tables import Delivery, Event, IdempotencyKey, Job, Line, StoredImage
-from core.words import ENDED_EVENTS, FINISHED_JOB, FINISHED_LINE, JobStatus, LineStatus
+from core.tables import Delivery, Document, Event, IdempotencyKey, Job, Line, Rendition, StoredImage
+from core.words import ENDED_EVENTS, FINISHED_JOB, FINISHED_LINE, DocumentStatus, JobStatus, LineStatus
 
 _WATCH = """
 CREATE TABLE IF NOT EXISTS status_transitions (
@@ -37,6 +37,18 @@ CREATE OR REPLACE FUNCTION log_line_transition() RETURNS trigger LANGUAGE plpgsq
     VALUES ('line', NEW.job_id, NEW.index, OLD.status, NEW.status);
     RETURN NULL;
 END $$;
+
+CREATE OR REPLACE FUNCTION log_document_transition() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO status_transitions (kind, job_id, before, after)
+    VALUES (TG_TABLE_NAME, NEW.job_id, OLD.status, NEW.status);
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER log_transition AFTER UPDATE ON documents FOR EACH ROW
+WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION log_document_transition();
+
+CREATE OR REPLACE TRIGGER log_transition AFTER UPDATE ON renditions FOR EACH ROW
+WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION log_document_transition();
 
 CREATE OR REPLACE TRIGGER log_transition AFTER UPDATE ON jobs FOR EACH ROW
 WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION log_job_transition();
@@ -95,6 +107,8 @@ def check_invariants(
         assert set(jobs) == set(submitted), "I1: a job is lost, or one exists that nobody submitted"
         unfinished = {job.id: job.status for job in jobs.values() if job.status not in FINISHED_JOB}
         assert unfinished == {}, "I1: a job is not finished"
+        documents = {document.job_id: document for document in session.scalars(select(Document))}
+        _check_documents(jobs, documents, keep_images=keep_images)
         gone = {job.id for job in jobs.values() if job.gone_at is not None}
         assert gone >= set(deleted), "a deleted job is still there"
         lines: dict[uuid.UUID, list[Line]] = {job_id: [] for job_id in jobs}
@@ -102,14 +116,29 @@ def check_invariants(
             lines[line.job_id].append(line)
         for job_id, texts in submitted.items():
             if job_id not in gone:
-                _check_lines(jobs[job_id], lines[job_id], texts)
+                _check_lines(jobs[job_id], lines[job_id], texts, documents.get(job_id))
         _check_leases(session, sweep_seconds)
         _check_keys(session, answered or {})
-        _check_bytes(session, gone, lines, keep_images=keep_images)
+        _check_bytes(session, gone, lines, documents, keep_images=keep_images)
     check_finished_stays_finished(sessions)
 
 
-def _check_lines(job: Job, lines: Sequence[Line], texts: Sequence[str | None]) -> None:
+def _check_documents(
+    jobs: Mapping[uuid.UUID, Job], documents: Mapping[uuid.UUID, Document], *, keep_images: bool
+) -> None:
+    """Check I1 and I8 for documents: each has ended as its job has, and what is needed no more is gone."""
+    for job_id, document in documents.items():
+        ended = DocumentStatus(document.status)
+        assert ended not in {DocumentStatus.QUEUED, DocumentStatus.RUNNING}, f"I1: not cut: {job_id}"
+        if ended != DocumentStatus.SUCCEEDED:
+            assert jobs[job_id].status == ended.value, f"I1: the job ended otherwise than its document: {job_id}"
+        assert jobs[job_id].gone_at is None, f"I8: the document of a deleted job: {job_id}"
+        is_kept = keep_images and ended != DocumentStatus.FAILED
+        assert (document.data is not None) == is_kept, f"I8: the bytes of a document: {job_id}"
+        assert is_kept or document.password is None, f"I8: the password of a document: {job_id}"
+
+
+def _check_lines(job: Job, lines: Sequence[Line], texts: Sequence[str | None], document: Document | None) -> None:
     assert [line.index for line in lines] == list(range(len(texts))), f"I2: lines are lost: {job.id}"
     statuses = Counter(LineStatus(line.status) for line in lines)
     assert not statuses.keys() - FINISHED_LINE, f"I2: a line without an outcome: {job.id} {statuses}"
@@ -121,7 +150,11 @@ def _check_lines(job: Job, lines: Sequence[Line], texts: Sequence[str | None]) -
         statuses[LineStatus.CANCELED],
         sum(line.needs_review for line in lines),
     ), f"I2: the job's counts differ from its lines: {job.id}"
-    assert job.status == _status_of(statuses, is_canceled=job.status == JobStatus.CANCELED), f"I2: {job.id} {statuses}"
+    if document is not None and document.status == DocumentStatus.FAILED:
+        assert (job.status, len(lines)) == (JobStatus.FAILED, 0), f"I2: lines of a document that was not cut: {job.id}"
+    else:
+        expected_status = _status_of(statuses, is_canceled=job.status == JobStatus.CANCELED)
+        assert job.status == expected_status, f"I2: {job.id} {statuses}"
     for line, expected in zip(lines, texts, strict=True):
         if line.status == LineStatus.CANCELED:
             continue
@@ -138,8 +171,10 @@ def _status_of(statuses: Counter[LineStatus], *, is_canceled: bool) -> JobStatus
 
 
 def _check_leases(session: Session, sweep_seconds: float) -> None:
-    late = text("SELECT count(*) FROM lines WHERE lease_expires_at < clock_timestamp() - make_interval(secs => :late)")
-    assert session.execute(late, {"late": 2 * sweep_seconds}).scalar_one() == 0, "I5: a lease is long expired"
+    for table in ("lines", "documents", "renditions"):
+        late = f"SELECT count(*) FROM {table} WHERE lease_expires_at < clock_timestamp() - make_interval(secs => :late)"
+        found = session.execute(text(late), {"late": 2 * sweep_seconds}).scalar_one()
+        assert found == 0, f"I5: a lease is long expired: {table}"
 
 
 def _check_keys(session: Session, answered: Mapping[str, Collection[uuid.UUID]]) -> None:
@@ -152,16 +187,28 @@ def _check_keys(session: Session, answered: Mapping[str, Collection[uuid.UUID]])
 
 
 def _check_bytes(
-    session: Session, gone: Collection[uuid.UUID], lines: Mapping[uuid.UUID, Sequence[Line]], *, keep_images: bool
+    session: Session,
+    gone: Collection[uuid.UUID],
+    lines: Mapping[uuid.UUID, Sequence[Line]],
+    documents: Mapping[uuid.UUID, Document],
+    *,
+    keep_images: bool,
 ) -> None:
     assert not any(lines[job_id] for job_id in gone), "I8: a deleted job has lines"
     counted = session.execute(select(StoredImage.job_id, func.count()).group_by(StoredImage.job_id))
     images = {row[0]: row[1] for row in counted}
     if keep_images:
-        expected = {job_id: len(of_job) for job_id, of_job in lines.items() if of_job}
+        # A line of a document may have no image: it was typed, or its page cannot be drawn.
+        expected = Counter(
+            line.job_id
+            for of_job in lines.values()
+            for line in of_job
+            if line.job_id not in documents or line.image_width is not None
+        )
         assert images == expected, "I8: images without a line, or lines without an image"
     else:
         assert images == {}, "I8: images of finished lines"
+    assert session.scalars(select(Rendition.job_id).where(Rendition.job_id.in_(gone))).all() == [], "I8: a rendition"
     answers = select(IdempotencyKey.key).where(IdempotencyKey.job_id.in_(gone), IdempotencyKey.answer.is_not(None))
     assert session.scalars(answers).all() == [], "I8: the answer about a deleted job"
     echoes = select(Delivery.id).join(Event, Event.id == Delivery.event_id).where(Event.job_id.in_(gone))
