@@ -9,7 +9,7 @@ from typing import Any
 
 from api.faults import FAULTS
 from api.problems import STATUSES
-from core.errors import InkpostError, LineError, RecognitionError
+from core.errors import DocumentError, InkpostError, LineError, RecognitionError
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#222;background:#fff}
@@ -39,6 +39,8 @@ def _meanings() -> dict[str, tuple[list[str], str]]:
         add(code, "422", meaning)
     for error in _leaves(LineError, RecognitionError):
         add(error.code, "a line", error.title)
+    for error in _leaves(DocumentError):
+        add(error.code, "a job", error.title)
     add("all_lines_failed", "a job", "No line could be read; each line says why.")
     return dict(sorted(found.items()))
 

@@ -10,7 +10,7 @@ from werkzeug.http import parse_options_header
 from api.bodies import read_body
 from api.job_schemas import JobOptions, JobRequest
 from api.multipart import Part, parse_multipart
-from core.base64_images import BadImage, Image, check_image, decode_image, is_accepted
+from core.base64_images import BadUpload, Image, check_image, decode_image, is_accepted
 from core.errors import BadRequest, Fault, ImageTooLarge, InvalidRequest, UnsupportedMediaType
 from core.faults import validate_body
 from core.jobs import NewLine
@@ -42,7 +42,7 @@ class Candidate:
         """Return the image, checked.
 
         Raises:
-            BadImage: it is not acceptable.
+            BadUpload: it is not acceptable.
         """
         if isinstance(self.encoded, str):
             return decode_image(self.encoded, limits)
@@ -116,7 +116,7 @@ def _checked(candidates: Sequence[Candidate], limits: Limits) -> Sequence[NewLin
     for index, candidate in enumerate(candidates):
         try:
             image = candidate.image(limits)
-        except BadImage as bad:
+        except BadUpload as bad:
             faults.append(Fault(f"/lines/{index}/image", bad.detail, bad.code))
         else:
             if not faults:

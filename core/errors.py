@@ -126,6 +126,10 @@ class ImageTooLarge(InvalidRequest):
     code, title = "image_too_large", "An image is larger than this service accepts."
 
 
+class DocumentTooLarge(InvalidRequest):
+    code, title = "document_too_large", "The document is larger than this service accepts."
+
+
 def code_of(error: InkpostError) -> str:
     """Return the error's code: that of its faults when they all agree, else its own."""
     if isinstance(error, InvalidRequest):

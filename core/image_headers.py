@@ -22,6 +22,15 @@ class HeaderFault:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an image's first bytes and header say, and what that has against it."""
+
+    media_type: str
+    size: tuple[int, int] | None = None
+    fault: HeaderFault | None = None
+
+
 def media_type_of(image: bytes) -> str | None:
     """Return the media type that the first bytes say, or None when it is none of the accepted ones."""
     if image.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -40,13 +49,13 @@ def media_type_of(image: bytes) -> str | None:
 ACCEPTED_MEDIA_TYPES = ("image/png", "image/jpeg", "image/webp", "image/tiff", "image/bmp")
 
 
-def check_header(image: bytes, limits: Limits) -> tuple[str, HeaderFault | None]:
-    """Return the image's media type and what its first bytes and dimensions have against it."""
+def check_header(image: bytes, limits: Limits) -> Header:
+    """Return what the image's first bytes and dimensions say."""
     media_type = media_type_of(image)
     if media_type is None:
-        return "", HeaderFault("unsupported_image_format", "The bytes are no PNG, JPEG, WebP, TIFF or BMP.")
+        return Header("", None, HeaderFault("unsupported_image_format", "The bytes are no PNG, JPEG, WebP, TIFF or BMP."))
     size = read_size(image, media_type)
-    return media_type, None if size is None else _check_size(*size, limits)
+    return Header(media_type, size, None if size is None else _check_size(*size, limits))
 
 
 def read_size(image: bytes, media_type: str) -> tuple[int, int] | None:

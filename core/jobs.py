@@ -36,11 +36,12 @@ from core.words import (
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
-    """A line to be read: the image's bytes as they came."""
+    """A line to be read: the image's bytes as they came, and its width and height where its header tells them."""
 
     image: bytes
     media_type: str
     custom_id: str | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,11 @@ WITH first AS MATERIALIZED (
             :retention_seconds, cardinality(CAST(:media_types AS text[])))
     RETURNING created_at
 ), new_lines AS (
-    INSERT INTO lines (job_id, index, client_id, model, priority, fair_tag, custom_id)
-    SELECT :id, line.number - 1, :client_id, :model, :priority, first.tag + line.number - 1, line.custom_id
-    FROM first, unnest(CAST(:custom_ids AS text[])) WITH ORDINALITY AS line(custom_id, number)
+    INSERT INTO lines (job_id, index, client_id, model, priority, fair_tag, custom_id, image_width, image_height)
+    SELECT :id, line.number - 1, :client_id, :model, :priority, first.tag + line.number - 1, line.custom_id,
+           line.width, line.height
+    FROM first, unnest(CAST(:custom_ids AS text[]), CAST(:widths AS integer[]), CAST(:heights AS integer[]))
+        WITH ORDINALITY AS line(custom_id, width, height, number)
 ), new_images AS (
     INSERT INTO line_images (job_id, index, media_type, data)
     SELECT :id, image.number - 1, image.media_type, image.data
@@ -120,6 +123,8 @@ def create_job(session: Session, client_id: uuid.UUID, new: NewJob) -> Job:
         {
             **columns,
             "custom_ids": [line.custom_id for line in new.lines],
+            "widths": [line.size[0] if line.size else None for line in new.lines],
+            "heights": [line.size[1] if line.size else None for line in new.lines],
             "media_types": [line.media_type for line in new.lines],
             "images": Blobs(line.image for line in new.lines),
         },

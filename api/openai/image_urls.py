@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from core.base64_images import BadImage, Image, check_image
+from core.base64_data import BadUpload
+from core.base64_images import Image, check_image
 from core.errors import Fault, Overloaded
 from core.image_headers import ACCEPTED_MEDIA_TYPES
 from core.openai.wishes import Picture, refuse_images
@@ -62,7 +63,7 @@ class ImageUrls:
             try:
                 data = self._fetch(picture.encoded, whole, min(bytes_left, self._limits.max_image_bytes))
                 images.append(check_image(data, None, self._limits))
-            except BadImage as bad:
+            except BadUpload as bad:
                 refuse_images([Fault(picture.pointer, bad.detail, bad.code)])
             else:
                 bytes_left -= len(data)
@@ -72,7 +73,7 @@ class ImageUrls:
         try:
             target = parse_url(url, self._policy)
         except UrlNotAllowed as error:
-            raise BadImage("image_url_not_allowed", str(error)) from error
+            raise BadUpload("image_url_not_allowed", str(error)) from error
         try:
             return self._read(target, whole, most_bytes)
         except (UrlNotAllowed, NameNotFound) as error:
@@ -97,9 +98,9 @@ class ImageUrls:
                 data += chunk
                 is_too_large = len(data) > most_bytes
             if is_too_large or own.budget.bytes_left <= 0:
-                raise BadImage("image_too_large", self._size_rule(most_bytes))
+                raise BadUpload("image_too_large", self._size_rule(most_bytes))
             if response.length:
-                raise BadImage("image_not_fetched", "The image's server ended before the image did.")
+                raise BadUpload("image_not_fetched", "The image's server ended before the image did.")
             return bytes(data)
 
     def _size_rule(self, most_bytes: int) -> str:
@@ -111,16 +112,16 @@ class ImageUrls:
 def _refuse_answer(response: http.client.HTTPResponse) -> None:
     """Refuse everything but an image as it is: no redirect, no failure, no compression."""
     if 300 <= response.status < 400:
-        raise BadImage(
+        raise BadUpload(
             "image_not_fetched", "The image's server redirects, which is not followed; name the image itself."
         )
     if response.status != http.HTTPStatus.OK:
-        raise BadImage("image_not_fetched", f"The image's server answered with status {response.status}.")
+        raise BadUpload("image_not_fetched", f"The image's server answered with status {response.status}.")
     if response.getheader("Content-Encoding", "identity").strip().lower() != "identity":
-        raise BadImage("image_not_fetched", "The image's server compresses what was asked for as it is.")
+        raise BadUpload("image_not_fetched", "The image's server compresses what was asked for as it is.")
 
 
-def _failed(target: Target, error: Exception, detail: str, code: str = "image_not_fetched") -> BadImage:
+def _failed(target: Target, error: Exception, detail: str, code: str = "image_not_fetched") -> BadUpload:
     """Tell the operator which host it was, never the path or the query, which may hold a signature."""
     log.info("image.not_fetched", host=target.host, code=code, cause=type(error).__name__)
-    return BadImage(code, detail)
+    return BadUpload(code, detail)

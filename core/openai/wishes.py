@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from core.base64_images import BadImage, Image, decode_image
+from core.base64_data import BadUpload
+from core.base64_images import Image, decode_image
 from core.errors import Fault, ImageTooLarge, InvalidRequest
 from core.jobs import NewLine
 from core.openai.bodies import ChatRequest, ResponseRequest
@@ -81,14 +82,14 @@ class Asked:
                 continue
             try:
                 images[picture.pointer] = _decode(picture, limits)
-            except BadImage as bad:
+            except BadUpload as bad:
                 faults.append(Fault(picture.pointer, bad.detail, bad.code))
         if faults:
             refuse_images(faults)
         if fetch is not None and elsewhere:
             images |= zip((picture.pointer for picture in elsewhere), fetch(elsewhere), strict=True)
         in_order = (images[picture.pointer] for picture in self.pictures)
-        return [NewLine(image.data, image.media_type) for image in in_order]
+        return [NewLine(image.data, image.media_type, size=image.size) for image in in_order]
 
 
 def refuse_images(faults: list[Fault]) -> NoReturn:
@@ -171,5 +172,5 @@ def _decoding(readings: int, most_tokens: int | None, top_tokens: int) -> Decodi
 def _decode(picture: Picture, limits: Limits) -> Image:
     if picture.is_url:
         detail = "Images are not fetched from URLs here; send a data: URI in base64."
-        raise BadImage("image_url_not_allowed", detail)
+        raise BadUpload("image_url_not_allowed", detail)
     return decode_image(picture.encoded, limits)

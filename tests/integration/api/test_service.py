@@ -117,7 +117,7 @@ def written_codes() -> set[str]:
     for path in [*Path("api").rglob("*.py"), *Path("core").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                place = {"Fault": 2, "BadImage": 0, "HeaderFault": 0, "InputError": 0}.get(node.func.id, 9)
+                place = {"Fault": 2, "BadUpload": 0, "HeaderFault": 0, "InputError": 0}.get(node.func.id, 9)
                 if len(node.args) > place and isinstance(node.args[place], ast.Constant):
                     codes.add(node.args[place].value)
     return codes

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.base64_images import BadImage, decode_base64, decode_image
+from core.base64_data import BadUpload, decode_base64
+from core.base64_images import IMAGE, decode_image
 from core.settings import Limits
 from tests.unit.api.pictures import image_of, png
 
@@ -15,26 +16,26 @@ BIG = 1 << 20
 
 
 def refusal(text, **options):
-    with pytest.raises(BadImage) as refused:
-        decode_base64(text, **{"max_bytes": BIG, **options})
+    with pytest.raises(BadUpload) as refused:
+        decode_base64(text, IMAGE, **{"max_bytes": BIG, **options})
     return refused.value
 
 
 @given(st.binary(min_size=1, max_size=300))
 def test_what_is_encoded_is_decoded(data):
-    assert decode_base64(base64.b64encode(data).decode(), max_bytes=BIG) == data
+    assert decode_base64(base64.b64encode(data).decode(), IMAGE, max_bytes=BIG) == data
 
 
 @given(st.binary(min_size=1, max_size=300), st.integers(4, 80), st.sampled_from(["\n", "\r\n", "\n  ", "\t"]))
 def test_line_breaks_and_blanks_are_allowed_anywhere(data, width, separator):
     lines = textwrap.wrap(base64.b64encode(data).decode(), width)
-    assert decode_base64(separator.join(lines) + separator, max_bytes=BIG) == data
+    assert decode_base64(separator.join(lines) + separator, IMAGE, max_bytes=BIG) == data
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_decoded_canonically_or_refused(text):
-    with contextlib.suppress(BadImage):
-        assert base64.b64encode(decode_base64(text, max_bytes=BIG)).decode() == "".join(text.split())
+    with contextlib.suppress(BadUpload):
+        assert base64.b64encode(decode_base64(text, IMAGE, max_bytes=BIG)).decode() == "".join(text.split())
 
 
 @pytest.mark.parametrize("text", ["QQ", "QQ=", "Q===", "AAAA====", "AAAA=", "AB==", "AAB=", "QQ==QQ==", "=QQ=", "A"])
@@ -70,7 +71,7 @@ def test_an_image_over_the_limit_is_refused_before_it_is_decoded():
 
 def test_the_limit_itself_is_allowed_with_any_padding():
     for size in (19, 20, 21):
-        assert decode_base64(base64.b64encode(bytes(size)).decode(), max_bytes=size) == bytes(size)
+        assert decode_base64(base64.b64encode(bytes(size)).decode(), IMAGE, max_bytes=size) == bytes(size)
         assert refusal(base64.b64encode(bytes(size + 1)).decode(), max_bytes=size).code == "image_too_large"
 
 
@@ -102,12 +103,12 @@ def test_the_old_name_of_jpeg_is_understood(media_type):
     ],
 )
 def test_a_data_uri_that_is_wrong_is_refused(text, code):
-    with pytest.raises(BadImage) as refused:
+    with pytest.raises(BadUpload) as refused:
         decode_image(text, LIMITS)
     assert refused.value.code == code
 
 
 def test_a_position_in_a_data_uri_counts_from_its_start():
-    with pytest.raises(BadImage) as refused:
+    with pytest.raises(BadUpload) as refused:
         decode_image("data:image/png;base64,QU*D", LIMITS)
     assert "Character 24 " in refused.value.detail

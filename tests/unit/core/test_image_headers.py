@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.image_headers import check_header, media_type_of, read_size
+from core.image_headers import Header, check_header, media_type_of, read_size
 from core.settings import Limits
 from tests.unit.api.pictures import image_of, png
 
@@ -24,7 +24,7 @@ def test_every_accepted_format_is_known_by_its_first_bytes_and_its_size_is_read(
     image = image_of(kind, (321, 45))
     assert media_type_of(image) == media_type
     assert read_size(image, media_type) == (321, 45)
-    assert check_header(image, LIMITS) == (media_type, None)
+    assert check_header(image, LIMITS) == Header(media_type, (321, 45))
 
 
 @pytest.mark.parametrize("options", [{"lossless": True}, {"quality": 80}, {"exif": b"Exif\0\0II*\0"}])
@@ -74,7 +74,7 @@ def test_a_jpeg_with_long_application_segments_is_measured():
     ],
 )
 def test_anything_else_is_refused_by_its_first_bytes(image):
-    _, fault = check_header(image, LIMITS)
+    fault = check_header(image, LIMITS).fault
     assert fault is not None
     assert fault.code == "unsupported_image_format"
 
@@ -84,22 +84,22 @@ def test_anything_else_is_refused_by_its_first_bytes(image):
     [(0, 0), (0, 50), (1, 1), (3, 2_000), (10_001, 200), (1_000, 5), (9_000, 9_000), (50_000, 50_000)],
 )
 def test_dimensions_outside_the_limits_are_refused(width, height):
-    _, fault = check_header(png(width, height), LIMITS)
+    fault = check_header(png(width, height), LIMITS).fault
     assert fault is not None
     assert fault.code == "image_dimensions"
 
 
 @pytest.mark.parametrize(("width", "height"), [(4, 4), (4, 400), (10_000, 2_000), (2_000, 10_000)])
 def test_dimensions_at_the_limits_are_accepted(width, height):
-    assert check_header(png(width, height), LIMITS) == ("image/png", None)
+    assert check_header(png(width, height), LIMITS) == Header("image/png", (width, height))
 
 
 @given(st.sampled_from(sorted(KINDS)), st.data())
 def test_a_cut_image_is_left_to_the_decoder_or_refused_for_its_first_bytes(kind, data):
     image = image_of(kind)
     cut = image[: data.draw(st.integers(0, len(image) - 1))]
-    media_type, fault = check_header(cut, LIMITS)
-    assert fault is None if media_type else fault is not None
+    header = check_header(cut, LIMITS)
+    assert (header.fault is None) == bool(header.media_type)
 
 
 STARTS = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBP", b"II*\0", b"MM\0*", b"BM\0\0\0\0\0\0\0\0"]
@@ -121,6 +121,6 @@ def test_no_header_makes_the_reader_fail(start, rest):
 )
 def test_a_header_that_goes_on_forever_is_given_up(image):
     started = time.process_time()
-    _, fault = check_header(image, LIMITS)
+    fault = check_header(image, LIMITS).fault
     assert fault is None
     assert time.process_time() - started < 0.5  # 4,096 reads take a few milliseconds; all would take seconds
