@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 
 from flask import Response, request
 
+from core.documents.new_documents import NewDocument
+from core.documents.wishes import stored_pages
 from core.jobs import NewLine
 from core.representation import job_value
-from core.tables import Job
-from core.words import FINISHED_JOB, JobStatus, LineStatus
+from core.tables import Document, Job
+from core.words import FINISHED_JOB, DocumentStatus, JobStatus, LineSource, LineStatus
 
 POLL_SECONDS = 1
 _QUEUED_LINE: dict[str, object] = {
     "page": None,
     "box": None,
     "status": LineStatus.QUEUED.value,
+    "source": LineSource.RECOGNISED.value,
     "text": None,
     "confidence": None,
     "min_token_confidence": None,
@@ -27,10 +30,18 @@ _QUEUED_LINE: dict[str, object] = {
 }
 
 
-def new_job_view(job: Job, lines: Sequence[NewLine]) -> dict[str, object]:
-    """Return a job with its lines as it is at its creation, without reading it back."""
+def new_job_view(job: Job, lines: Sequence[NewLine], document: NewDocument | None = None) -> dict[str, object]:
+    """Return a job with its lines, or with its document, as it is at its creation, without reading it back."""
     views = [{"index": index, "custom_id": line.custom_id, **_QUEUED_LINE} for index, line in enumerate(lines)]
-    return {**job_value(job, running=0), "lines": views}
+    stored = None
+    if document is not None:
+        stored = Document(
+            status=DocumentStatus.QUEUED.value,
+            asked_cut=document.wish.cut.value,
+            pages=stored_pages(document.wish.pages),
+            template=document.template,
+        )
+    return {**job_value(job, running=0, lines=[], document=stored), "lines": views}
 
 
 def json_response(value: Mapping[str, object], status: int = 200) -> Response:

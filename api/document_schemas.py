@@ -1,6 +1,7 @@
 """The shapes of documents and of the templates that say how a form is cut."""
 
 import datetime as dt
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -13,7 +14,9 @@ CutWord = Literal["auto", "page", "image", "field", "regions"]
 DocumentStatusWord = Literal["queued", "running", "succeeded", "failed", "canceled"]
 RegionUnitWord = Literal["points", "fraction"]
 # In a path as it is: no slash, no dot in front, nothing that a client would have to escape.
-TemplateName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+TEMPLATE_NAME = re.compile(_NAME)
+TemplateName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=f"^{_NAME}$")]
 assert {word.value for word in Cut} == set(CutWord.__args__)  # type: ignore[attr-defined]  # noqa: S101
 assert {word.value for word in DocumentStatus} == set(DocumentStatusWord.__args__)  # type: ignore[attr-defined]  # noqa: S101
 assert {word.value for word in RegionUnit} == set(RegionUnitWord.__args__)  # type: ignore[attr-defined]  # noqa: S101

@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from api.schemas import Body, IncludeWord, JobEventWord, JobStatusWord, LineStatusWord, Name, PriorityWord, Query
+from api.document_schemas import DocumentOptions, DocumentRequest, DocumentSummary, DocumentView
+from api.schemas import (
+    Body,
+    IncludeWord,
+    JobEventWord,
+    JobStatusWord,
+    LineSourceWord,
+    LineStatusWord,
+    Name,
+    PriorityWord,
+    Query,
+)
 
 
 class LineRequest(Body):
@@ -34,7 +45,7 @@ class JobWebhookRequest(Body):
 
 
 class JobOptions(Body):
-    """Everything about a job but its images: the `options` part of a multipart body."""
+    """Everything about a job but what it reads."""
 
     model: Name | None = Field(None, description="A served model's name; unset is the default model.")
     priority: PriorityWord = Field("default", description="Lines of a higher priority are read first.")
@@ -58,10 +69,19 @@ class JobOptions(Body):
     )
 
 
-class JobRequest(JobOptions):
-    """A job."""
+class MultipartOptions(JobOptions):
+    """Everything about a job but its bytes: the `options` part of a multipart body."""
 
-    lines: list[LineRequest] = Field(min_length=1, description="The lines, up to `max_lines` of `/v1/limits`.")
+    document: DocumentOptions | None = Field(None, description="How the form in the part `pdf` is cut.")
+
+
+class JobRequest(JobOptions):
+    """A job: `lines` to be read, or a `document` to be cut into lines."""
+
+    lines: list[LineRequest] = Field(
+        default_factory=list, min_length=1, description="The lines, up to `max_lines` of `/v1/limits`."
+    )
+    document: DocumentRequest | None = Field(None, description="A form PDF, in place of `lines`.")
 
 
 class WaitQuery(Query):
@@ -116,9 +136,12 @@ class LineView(BaseModel):
 
     index: int
     custom_id: str | None
-    page: int | None
-    box: list[float] | None
+    page: int | None = Field(description="Of a document; from 1.")
+    box: list[float] | None = Field(
+        description="Where the line stands on its page: `[x0, y0, x1, y1]` in points from the top left corner."
+    )
     status: LineStatusWord
+    source: LineSourceWord = Field(description="`typed`: the text stood in the form's field and was not recognised.")
     text: str | None
     confidence: float | None
     min_token_confidence: float | None
@@ -147,6 +170,7 @@ class LinksView(BaseModel):
     self: str
     cancel: str
     lines: str
+    transcript: str
 
 
 class JobSummary(BaseModel):
@@ -166,12 +190,14 @@ class JobSummary(BaseModel):
     finished_at: dt.datetime | None
     expires_at: dt.datetime | None
     error: ErrorView | None
+    document: DocumentSummary | None = Field(description="Null for a job of lines.")
     links: LinksView
 
 
 class JobView(JobSummary):
     """A job as it stands, with all its lines."""
 
+    document: DocumentView | None = Field(description="Null for a job of lines.")
     lines: list[LineView]
 
 

@@ -15,11 +15,12 @@ from api.pages import page_size
 from api.services import Services
 from api.waiting_room import remaining
 from core import errors
+from core.documents.lookup import find_documents
 from core.errors import NotFound
 from core.ids import parse_public_id
-from core.jobs import cancel_job, count_running, delete_job, find_job, has_finished, list_jobs, list_lines
+from core.jobs import cancel_job, count_running, delete_job, find_job_and_document, has_finished, list_jobs, list_lines
 from core.representation import JOB_PREFIX, job_value
-from core.tables import Job, Line
+from core.tables import Document, Job, Line
 from core.words import JobStatus, LineStatus, Scope
 
 operations = Operations("Jobs")
@@ -52,8 +53,8 @@ def show_job(call: Call[WaitQuery], job_id: str) -> Response:
     wait = min(call.query.wait, call.services.settings.limits.max_wait_seconds)
     if wait > 0:
         _wait(call.services, call.caller.client_id, own_id, wait)
-    job, lines = _read(call.services, call.caller.client_id, own_id)
-    return with_etag(job_response(job_value(job, running=_running(lines), lines=lines)))
+    job, document, lines = _read(call.services, call.caller.client_id, own_id)
+    return with_etag(job_response(job_value(job, running=_running(lines), lines=lines, document=document)))
 
 
 def _wait(services: Services, client_id: uuid.UUID, job_id: uuid.UUID, seconds: float) -> None:
@@ -68,10 +69,10 @@ def _wait(services: Services, client_id: uuid.UUID, job_id: uuid.UUID, seconds: 
                 return
 
 
-def _read(services: Services, client_id: uuid.UUID, job_id: uuid.UUID) -> tuple[Job, list[Line]]:
+def _read(services: Services, client_id: uuid.UUID, job_id: uuid.UUID) -> tuple[Job, Document | None, Sequence[Line]]:
     with services.statements() as session:
-        job = find_job(session, client_id, job_id)
-        return job, list(list_lines(session, job.id))
+        job, document = find_job_and_document(session, client_id, job_id)
+        return job, document, list_lines(session, job.id)
 
 
 @operations.add(
@@ -99,10 +100,10 @@ def list_all(call: Call[JobsQuery]) -> Response:
         )
         page = jobs[:limit]
         running = count_running(session, [job.id for job in page if job.status == JobStatus.RUNNING])
+        documents = find_documents(session, [job.id for job in page])
     more = write_cursor(client_id, "jobs", page[-1].id.hex) if len(jobs) > limit else None
-    return json_response(
-        {"data": [job_value(job, running=running.get(job.id, 0)) for job in page], "next_cursor": more}
-    )
+    values = [job_value(job, running=running.get(job.id, 0), document=documents.get(job.id)) for job in page]
+    return json_response({"data": values, "next_cursor": more})
 
 
 @operations.add(
@@ -119,7 +120,7 @@ def cancel(call: Call[NoQuery], job_id: str) -> Response:
         job = cancel_job(
             session, call.caller.client_id, job_uuid(job_id), keep_images=call.services.settings.keep_images
         )
-        answer = job_value(job, running=0)
+        answer = job_value(job, running=0, document=find_documents(session, [job.id]).get(job.id))
     log.info("job.canceled", job_id=job_id)
     return json_response(answer, 202)
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.job_schemas import JobOptions
+from api.job_schemas import MultipartOptions
 from api.operations import Content, Operation
 from api.problem_schemas import OpenAIError, Problem
 from api.problems import OPENAI_PATHS, STATUSES
@@ -112,16 +112,17 @@ def _failures(operation: Operation) -> Json:
 
 
 def _body(body: Content) -> Json:
-    if body.media_type == "multipart/form-data" and body.schema is JobOptions:
+    if body.media_type == "multipart/form-data" and body.schema is MultipartOptions:
         return {
             "schema": {
                 "type": "object",
                 "description": body.description,
                 "additionalProperties": False,
-                "required": ["image"],
+                "oneOf": [{"required": ["image"]}, {"required": ["pdf"]}],
                 "properties": {
                     "image": {"type": "array", "items": {"type": "string", "contentMediaType": "image/*"}},
-                    "options": {"$ref": _REF.format(model=JobOptions.__name__)},
+                    "pdf": {"type": "string", "contentMediaType": "application/pdf"},
+                    "options": {"$ref": _REF.format(model=MultipartOptions.__name__)},
                 },
             },
             "encoding": {"options": {"contentType": "application/json"}},
@@ -137,11 +138,16 @@ def _path_parameters(operation: Operation) -> list[Json]:
             "name": name,
             "in": "path",
             "required": True,
-            "description": f"The id of the {name.removesuffix('_id').replace('_', ' ')}.",
+            "description": _described(name),
             "schema": {"type": "string"},
         }
         for name in re.findall(r"<(\w+)>", operation.path)
     ]
+
+
+def _described(name: str) -> str:
+    noun, _, kind = name.rpartition("_")
+    return f"The {kind} of the {noun.replace('_', ' ')}."
 
 
 def _query_parameters(operation: Operation) -> list[Json]:

@@ -8,17 +8,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from core.words import JobStatus, LineStatus
+from core.words import JobStatus, LineSource, LineStatus
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 JobStatusWord = Literal["queued", "running", "succeeded", "partial", "failed", "canceled"]
 LineStatusWord = Literal["queued", "running", "succeeded", "failed", "canceled"]
+LineSourceWord = Literal["recognised", "typed"]
 PriorityWord = Literal["interactive", "default", "bulk"]
 EndingWord = Literal["job.succeeded", "job.partial", "job.failed", "job.canceled"]
 JobEventWord = Literal[EndingWord, "job.started", "job.progress"]
 IncludeWord = Literal["summary", "results"]
 assert {word.value for word in JobStatus} == set(JobStatusWord.__args__)  # type: ignore[attr-defined]  # noqa: S101
 assert {word.value for word in LineStatus} == set(LineStatusWord.__args__)  # type: ignore[attr-defined]  # noqa: S101
+assert {word.value for word in LineSource} == set(LineSourceWord.__args__)  # type: ignore[attr-defined]  # noqa: S101
 
 
 class Body(BaseModel):

@@ -53,7 +53,9 @@ def check_header(image: bytes, limits: Limits) -> Header:
     """Return what the image's first bytes and dimensions say."""
     media_type = media_type_of(image)
     if media_type is None:
-        return Header("", None, HeaderFault("unsupported_image_format", "The bytes are no PNG, JPEG, WebP, TIFF or BMP."))
+        return Header(
+            "", None, HeaderFault("unsupported_image_format", "The bytes are no PNG, JPEG, WebP, TIFF or BMP.")
+        )
     size = read_size(image, media_type)
     return Header(media_type, size, None if size is None else _check_size(*size, limits))
 

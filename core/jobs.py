@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session
 
 from core.database import Blobs
 from core.documents.endings import cancel_document, forget_documents
+from core.documents.lookup import SEEN
 from core.errors import AlreadyTerminal, Gone, NotFound
 from core.fair_share import FIRST_TAG
 from core.ids import new_uuid
 from core.notices import announce_finished
 from core.outbox import forget_events, record_ended
-from core.tables import IdempotencyKey, Job, Line, StoredImage
+from core.tables import Document, IdempotencyKey, Job, Line, StoredImage
 from core.transcription import Decoding
 from core.words import (
     ENDED_EVENTS,
@@ -152,6 +153,12 @@ def _decoding(decoding: Decoding) -> dict[str, int | None]:
 # Built once: for a statement this small, building it costs as much as running it.
 _OWN = (Job.id == bindparam("id"), Job.client_id == bindparam("client_id"))
 _FIND = select(Job, Job.expires_at <= func.clock_timestamp()).where(*_OWN)
+_FIND_BOTH = (
+    select(Job, Job.expires_at <= func.clock_timestamp(), Document)
+    .outerjoin(Document, Document.job_id == Job.id)
+    .where(*_OWN)
+    .options(SEEN)
+)
 # What this session has seen before the lock may be old.
 _FIND_LOCKED = _FIND.with_for_update().execution_options(populate_existing=True)
 _LOOK = select(Job.status, Job.gone_at).where(*_OWN)
@@ -169,6 +176,23 @@ def find_job(session: Session, client_id: uuid.UUID, job_id: uuid.UUID, *, lock:
     if row is None:
         raise NotFound
     job, is_expired = row
+    return _unless_gone(job, is_expired=is_expired)
+
+
+def find_job_and_document(session: Session, client_id: uuid.UUID, job_id: uuid.UUID) -> tuple[Job, Document | None]:
+    """Return the client's job and its document, or None for a job of lines; one look, since jobs are polled.
+
+    Raises:
+        NotFound, Gone: as for `find_job`.
+    """
+    row = session.execute(_FIND_BOTH, {"id": job_id, "client_id": client_id}).one_or_none()
+    if row is None:
+        raise NotFound
+    job, is_expired, document = row
+    return _unless_gone(job, is_expired=is_expired), document
+
+
+def _unless_gone(job: Job, *, is_expired: bool | None) -> Job:
     if job.gone_at is not None or is_expired:
         raise Gone
     return job

@@ -14,6 +14,7 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from core.bells import WEBHOOKS_QUEUE, ring_after_commit
+from core.documents.lookup import find_documents
 from core.ids import new_uuid
 from core.tables import Delivery, Event, Job, Line
 from core.webhooks.bodies import LEAST_LINE_BYTES, MAX_BODY_BYTES, job_body, job_body_with_lines
@@ -59,19 +60,20 @@ def record_ended(session: Session, job_ids: Sequence[uuid.UUID]) -> None:
         job_id for job_id, found in listeners.items() if any(listener.include == Include.RESULTS for listener in found)
     }
     lines = _lines(session, [job for job in jobs if job.id in with_lines])
+    documents = find_documents(session, listeners)
     events = []
     for job in jobs:
         event_type, at = EventType(f"job.{job.status}"), job.finished_at or job.created_at
         body_with_lines = None
         if job.id in with_lines:
-            body_with_lines = job_body_with_lines(event_type, at, job, lines.get(job.id))
+            body_with_lines = job_body_with_lines(event_type, at, job, lines.get(job.id), documents.get(job.id))
         events.append(
             {
                 "id": new_uuid(),
                 "client_id": job.client_id,
                 "job_id": job.id,
                 "type": event_type,
-                "body": job_body(event_type, at, job, running=0),
+                "body": job_body(event_type, at, job, running=0, document=documents.get(job.id)),
                 "body_with_lines": body_with_lines,
             }
         )
@@ -90,6 +92,7 @@ def record_running(session: Session, *, progress_seconds: float) -> int:
     jobs = {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(listeners)))}
     reading = select(Line.job_id, func.count()).where(Line.job_id.in_(jobs), Line.status == LineStatus.RUNNING)
     running = {row[0]: row[1] for row in session.execute(reading.group_by(Line.job_id))}
+    documents = find_documents(session, jobs)
     now = session.scalars(select(func.now())).one()
     events = []
     for job_id, event_type in ((row.job_id, EventType(row.type)) for row in rows):
@@ -101,7 +104,7 @@ def record_running(session: Session, *, progress_seconds: float) -> int:
                 "client_id": job.client_id,
                 "job_id": job_id,
                 "type": event_type,
-                "body": job_body(event_type, at, job, running=running.get(job_id, 0)),
+                "body": job_body(event_type, at, job, running=running.get(job_id, 0), document=documents.get(job_id)),
                 "body_with_lines": None,
                 "lines_finished": job.lines_succeeded + job.lines_failed,
             }

@@ -4,15 +4,21 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+from core.documents.page_ranges import write_pages
 from core.ids import public_id
-from core.tables import Job, Line
+from core.tables import Document, Job, Line
 from core.words import Priority
 
 JOB_PREFIX = "job"
 
 
-def job_value(job: Job, *, running: int, lines: Sequence[Line] | None = None) -> dict[str, Any]:
-    """Return the job; `running` is how many of its lines a worker holds now. Without `lines` they are left out."""
+def job_value(
+    job: Job, *, running: int, lines: Sequence[Line] | None = None, document: Document | None = None
+) -> dict[str, Any]:
+    """Return the job; `running` is how many of its lines a worker holds now.
+
+    Without `lines` they are left out, and the document's pages with them.
+    """
     job_id = public_id(JOB_PREFIX, job.id)
     finished = job.lines_succeeded + job.lines_failed + job.lines_canceled
     value: dict[str, Any] = {
@@ -38,14 +44,35 @@ def job_value(job: Job, *, running: int, lines: Sequence[Line] | None = None) ->
         "finished_at": timestamp(job.finished_at),
         "expires_at": timestamp(job.expires_at),
         "error": _error(job.error_code, job.error_detail),
+        "document": document_value(document, is_whole=lines is not None),
         "links": {
             "self": f"/v1/jobs/{job_id}",
             "cancel": f"/v1/jobs/{job_id}/cancel",
             "lines": f"/v1/jobs/{job_id}/lines",
+            "transcript": f"/v1/jobs/{job_id}/transcript",
         },
     }
     if lines is not None:
         value["lines"] = [line_value(line) for line in lines]
+    return value
+
+
+def document_value(document: Document | None, *, is_whole: bool = True) -> dict[str, Any] | None:
+    """Return a document, with its pages and skipped fields when it is whole; None of a job of lines."""
+    if document is None:
+        return None
+    value: dict[str, Any] = {
+        "status": document.status,
+        "asked": {
+            "cut": document.asked_cut,
+            "pages": None if document.pages is None else write_pages(document.pages),
+        },
+        "cut": document.cut,
+        "template": document.template,
+    }
+    if is_whole:
+        value["pages"] = document.found_pages or []
+        value["skipped"] = document.skipped or []
     return value
 
 
@@ -57,6 +84,7 @@ def line_value(line: Line) -> dict[str, Any]:
         "page": line.page,
         "box": line.box,
         "status": line.status,
+        "source": line.source,
         "text": line.text,
         "confidence": line.confidence,
         "min_token_confidence": line.min_token_confidence,

@@ -1,7 +1,8 @@
 """Pages as clients write them: numbers from 1 and ranges, such as `1-3,7`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any
 
 PageRanges = tuple[tuple[int, int], ...]
 MAX_PAGE = 1_000_000  # more than any document has that is looked at
@@ -21,8 +22,8 @@ def parse_pages(text: str) -> PageRanges:
     return tuple(_range(part) for part in written)
 
 
-def write_pages(ranges: Sequence[Sequence[int]]) -> str:
-    """Return ranges as clients write them."""
+def write_pages(ranges: Iterable[Any]) -> str:
+    """Return pairs of a first and a last page as clients write them."""
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
 
 

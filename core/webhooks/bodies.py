@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.representation import job_value, timestamp
-from core.tables import Job, Line
+from core.tables import Document, Job, Line
 from core.words import EventType
 
 MAX_BODY_BYTES = 256 * 1024
@@ -14,21 +14,25 @@ MAX_BODY_BYTES = 256 * 1024
 LEAST_LINE_BYTES = 200
 
 
-def job_body(event_type: EventType, at: dt.datetime, job: Job, *, running: int) -> bytes:
+def job_body(
+    event_type: EventType, at: dt.datetime, job: Job, *, running: int, document: Document | None = None
+) -> bytes:
     """Return the body about a job without its lines."""
-    return _body(event_type, at, job_value(job, running=running))
+    return _body(event_type, at, job_value(job, running=running, document=document))
 
 
-def job_body_with_lines(event_type: EventType, at: dt.datetime, job: Job, lines: Sequence[Line] | None) -> bytes:
+def job_body_with_lines(
+    event_type: EventType, at: dt.datetime, job: Job, lines: Sequence[Line] | None, document: Document | None = None
+) -> bytes:
     """Return the body about a finished job with its lines or, where that is too large, with a link and a word on it.
 
     `lines` is None when they are known to be too many.
     """
     if lines is not None:
-        body = _body(event_type, at, job_value(job, running=0, lines=lines))
+        body = _body(event_type, at, job_value(job, running=0, lines=lines, document=document))
         if len(body) <= MAX_BODY_BYTES:
             return body
-    value = job_value(job, running=0)
+    value = job_value(job, running=0, document=document)
     value["lines_omitted"] = {"reason": "body_too_large", "link": value["links"]["lines"]}
     return _body(event_type, at, value)
 
