@@ -132,7 +132,7 @@ def test_base64_with_line_breaks_is_accepted(caller):
         "application/json; charset=utf-16",
         "image/gif",
         "image/svg+xml",
-        "application/pdf",
+        "application/postscript",
     ],
 )
 def test_a_content_type_that_is_not_offered_is_refused(caller, content_type):

@@ -1,4 +1,5 @@
 import ast
+import base64
 import re
 import threading
 import time
@@ -66,6 +67,15 @@ def test_every_route_answers_as_it_is_described(caller, bench):
     drive("GET", f"/v1/jobs/job_{'0' * 32}", one)
     drive("POST", "/v1/jobs", json={"lines": [{}]})
     drive("POST", "/v1/jobs", data=b"x", content_type="text/plain")
+    drive("POST", "/v1/templates", json={"name": "form"})
+    drive("PUT", "/v1/templates/form", "/v1/templates/{template_name}", json={"cut": "page"})
+    drive("GET", "/v1/templates/form", "/v1/templates/{template_name}")
+    drive("GET", "/v1/templates")
+    form = {"pdf": base64.b64encode(b"%PDF-1.7 " + bytes(100)).decode(), "template": "form"}
+    document_job = drive("POST", "/v1/jobs", json={"document": form}).json
+    drive("GET", f"/v1/jobs/{document_job['id']}", one)
+    drive("GET", "/v1/jobs")
+    drive("DELETE", "/v1/templates/form", "/v1/templates/{template_name}")
     for path in (
         "/v1/limits",
         "/v1/models",
