@@ -84,23 +84,26 @@ class LineReader:
                 if not batch.lines:
                     is_empty = True
                     break
+                # Nothing is prepared, nor recorded, beside a suspect (it comes alone, so never a full batch unless the
+                # limit is one): if it kills this process, only the lines in hand may be charged for it.
+                is_alone = batch.lines[0].is_suspect
                 if len(batch.lines) == self._limit and self._slot.is_open:
-                    # Nothing is prepared beside a suspect (it comes alone, so never a full batch unless the limit is
-                    # one): if it kills this process, only the lines in hand may be charged for it.
                     self._bells.ring(self._queue)  # there may be more than one worker's work
-                    if not batch.lines[0].is_suspect:
+                    if not is_alone:
                         upcoming = self._preparing.submit(self._prepare)
+                if is_alone:
+                    _wait_for(recorded)
                 outcomes, phases = self._recognise_batch(batch)
-                if recorded is not None:
-                    recorded.result()
+                _wait_for(recorded)
                 recorded = self._recording.submit(self._record, batch, outcomes, phases)
+                if is_alone:
+                    _wait_for(recorded)  # nor is it charged for what comes next
         except TransientError as error:  # the sweeper rings again
             log.warning("drain.postponed", error=error.code)
             is_empty = True
         finally:
             try:
-                if recorded is not None:
-                    recorded.result()
+                _wait_for(recorded)
             finally:
                 if upcoming is not None:
                     self._give_back(upcoming)
@@ -210,6 +213,11 @@ class LineReader:
             generate_ms=_milliseconds(phases.generate),
             record_ms=_milliseconds(time.monotonic() - started_at),
         )
+
+
+def _wait_for(recorded: Future[None] | None) -> None:
+    if recorded is not None:
+        recorded.result()
 
 
 @contextmanager

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 import redis
+from sqlalchemy import update
 
+from core.settlement import lock_jobs
+from core.tables import Line
 from tests.integration.worker.conftest import Desk, picture
 from tests.processes import WorkerProcess
 from tests.waiting import eventually
@@ -113,6 +116,23 @@ def test_a_poison_line_takes_nobody_down_with_it(desk: Desk, tmp_path: Path) -> 
     assert (job.status, job.lines_succeeded) == ("partial", 15)
     assert (desk.lines(job_id)[7].error_code, desk.lines(job_id)[7].crash_attempts) == ("worker_crash", 3)
     desk.assert_read(job_id, but=frozenset({7}))
+
+
+def test_a_suspect_that_was_read_is_not_charged_for_the_next_one(desk: Desk, tmp_path: Path) -> None:
+    settings = desk.changed(worker={"model": "fake:misbehave"}).model_copy(update={"database_timeout_seconds": 1.0})
+    innocent, poison = (desk.submit([one], is_ringing=False) for one in (picture(), picture(SEGFAULT_MARKER)))
+    with desk.sessions.begin() as session:
+        session.execute(update(Line).values(crash_attempts=1))
+    with desk.sessions() as holding:
+        lock_jobs(holding, {innocent})  # what was read cannot be recorded now
+        with WorkerProcess(settings, tmp_path) as worker:
+            eventually(lambda: "record.postponed" in worker.output(), 30, "the line was never to be recorded")
+            holding.rollback()
+            for job_id in (innocent, poison):
+                desk.finished(job_id, 60)
+    assert [desk.lines(job_id)[0].crash_attempts for job_id in (innocent, poison)] == [1, 3]
+    desk.assert_read(innocent)
+    desk.assert_read(poison, but=frozenset({0}))
 
 
 def test_a_line_that_hangs_the_model_fails_with_a_timeout(desk: Desk, tmp_path: Path) -> None:
