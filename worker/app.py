@@ -10,7 +10,7 @@ from core.bells import DRAIN_TASK, create_celery
 from core.errors import ModelUnusable
 from core.logs import configure_logs
 from core.settings import Settings
-from worker.consuming import CONSUMER_OPTIONS
+from worker.consuming import CONSUMER_OPTIONS, end_without_readers
 from worker.process import WorkerProcess
 from worker.slot import Slot, SlotState
 
@@ -23,6 +23,7 @@ _POOL_LOOK_SECONDS = 0.5
 
 def create_worker_app(settings: Settings, slot: Slot, model: str) -> Celery:
     """Build the application of one worker; its pool process loads the model before it takes a task."""
+    end_without_readers()
     hard_limit = settings.worker.slice_seconds + settings.leases.stall_seconds + 60  # the stall watch comes first
     app = create_celery(
         settings,

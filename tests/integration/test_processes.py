@@ -1,9 +1,13 @@
 """The helpers that start and hurt real processes."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import psutil
 
+from core.bells import Bells, lines_queue
 from core.settings import Settings
 from tests.processes import WorkerProcess
 from tests.waiting import eventually
@@ -27,3 +31,28 @@ def test_a_terminated_worker_ends_in_order(settings: Settings, tmp_path: Path) -
     with WorkerProcess(settings, tmp_path) as worker:
         worker.terminate()
         assert worker.wait() == 0
+
+
+def test_a_worker_that_is_terminated_before_its_child_has_taken_a_bell_ends_in_order(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with WorkerProcess(settings, tmp_path) as worker:
+        eventually(lambda: "succeeded in" in worker.output(), message="the first bell was never answered")
+        child = worker.model_pid
+        os.kill(child, signal.SIGSTOP)
+        bells = Bells(settings)
+        bells.ring(lines_queue("fake"), is_forced=True)
+        bells.close()
+        eventually(lambda: worker.output().count("received") == 2, message="the second bell was never heard")
+        worker.terminate()
+        eventually(lambda: waits_for_good(worker.pid), message="the main process does not wait for its child")
+        os.kill(child, signal.SIGCONT)
+        assert worker.wait(20) == 0
+
+
+def waits_for_good(pid: int) -> bool:
+    """Tell whether a process sleeps without waking, as a worker's main process does only when it joins its child."""
+    process = psutil.Process(pid)
+    before = process.num_ctx_switches()
+    time.sleep(1.0)  # Celery's loop wakes twice a second
+    return process.num_ctx_switches() == before
