@@ -54,10 +54,11 @@ def _leaves(root: Any, most: int) -> Iterator[tuple[Any, Any]]:
 
 
 def _facts(leaf: Any, media_box: Any) -> PageFacts:
-    return PageFacts(_unit(leaf.get("/UserUnit")), _is_box(media_box) and _has_whole_content(leaf.get("/Contents")))
+    return PageFacts(unit_of(leaf.get("/UserUnit")), _is_box(media_box) and _has_whole_content(leaf.get("/Contents")))
 
 
-def _unit(value: Any) -> float:
+def unit_of(value: Any) -> float:
+    """Return the user unit that a page's dictionary holds, 1 if there is none or it makes no sense."""
     try:
         unit = float(value)
     except (TypeError, ValueError):

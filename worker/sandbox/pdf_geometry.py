@@ -68,6 +68,20 @@ def then(first: Matrix, second: Matrix) -> Matrix:
     )
 
 
+def inverse(matrix: Matrix) -> Matrix:
+    """Return the matrix that undoes one that does not flatten."""
+    a, b, c, d, e, f = matrix
+    determinant = a * d - b * c
+    return (
+        d / determinant,
+        -b / determinant,
+        -c / determinant,
+        a / determinant,
+        (c * f - d * e) / determinant,
+        (b * e - a * f) / determinant,
+    )
+
+
 def around(points: Sequence[tuple[float, float]], matrix: Matrix = IDENTITY) -> Box:
     """Return the smallest box around some points after a matrix."""
     a, b, c, d, e, f = matrix

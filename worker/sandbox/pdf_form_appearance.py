@@ -1,0 +1,249 @@
+"""How a filled field looks at one of its places. Child side only.
+
+Written by hand because pikepdf's own generators stop at a field without a font, know no font size of zero (which asks
+for one that fits, and is what most forms have), no alignment, no border, no rotation and no script but Latin, and let
+long texts leave the field. Here a text becomes smaller until it fits, down to what can still be read; what is left over
+then is clipped, and is in the field's value.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pikepdf
+from pikepdf import Array, Dictionary, Name
+
+from worker.sandbox.pdf_form_fonts import ASCENT, DESCENT, FieldFonts, width_of
+
+_FONT_SIZE = re.compile(rb"/\S+\s+([-+]?[\d.]+)\s+Tf\b")
+_COLOURS = {1: b"g", 3: b"rg", 4: b"k"}
+_COLOUR = re.compile(rb"((?:[-+]?[\d.]+\s+){1,4})(g|rg|k)(?=\s|$)")
+_LEAST_SIZE, _LARGEST_SIZE, _MULTILINE_SIZE = 4.0, 144.0, 12.0
+_LEADING = 1.15
+_SHRINK = 0.95
+_HEIGHT = (ASCENT - DESCENT) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a field says about how its text is drawn. `comb_cells` is 0 for a field without a comb."""
+
+    default_appearance: bytes
+    alignment: int = 0  # 0 left, 1 centred, 2 right
+    is_multiline: bool = False
+    comb_cells: int = 0
+
+    @property
+    def size(self) -> float:
+        """The font size asked for; 0 asks for one that fits."""
+        found = _FONT_SIZE.findall(self.default_appearance)
+        size = _number(found[-1]) if found else 0.0
+        return min(abs(size), _LARGEST_SIZE)
+
+    @property
+    def colour(self) -> bytes:
+        """The operator that sets the text's colour."""
+        found = _COLOUR.findall(self.default_appearance)
+        numbers = [_number(number) for number in found[-1][0].split()] if found else [0.0]
+        operator = found[-1][1] if found else b"g"
+        return _operation(numbers, operator) if _COLOURS.get(len(numbers)) == operator else b"0 g\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """An appearance, and whether every viewer has the characters it shows."""
+
+    stream: pikepdf.Stream
+    is_certain: bool
+
+
+def appearance(pdf: pikepdf.Pdf, widget: Any, look: Look, text: str) -> Drawn | None:
+    """Return the appearance of a text in a widget; None if the widget has no area."""
+    frame = _Frame.of(widget)
+    if frame is None:
+        return None
+    lines = [_printable(line) for line in text.splitlines()] or [""]
+    text = "".join(lines)
+    fonts = FieldFonts(text)
+    if look.comb_cells and len(text) <= look.comb_cells:
+        body = _comb(fonts, text, look, frame)
+    elif look.is_multiline:
+        body = _several(fonts, lines, look, frame)
+    else:
+        body = _single(fonts, text, look, frame)
+    inside = _numbers(frame.border, frame.border, frame.width - 2 * frame.border, frame.height - 2 * frame.border)
+    stream = pdf.make_stream(
+        frame.painted + b"/Tx BMC q\n%s re W n\nBT\n" % inside + look.colour + body + b"ET Q EMC\n",
+        Type=Name.XObject,
+        Subtype=Name.Form,
+        BBox=Array([0, 0, frame.width, frame.height]),
+        Matrix=Array(frame.matrix),
+        Resources=fonts.resources(pdf),
+    )
+    return Drawn(stream, fonts.is_certain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The widget's own space: its size before it is turned, and what is painted under the text."""
+
+    width: float
+    height: float
+    matrix: tuple[float, ...]
+    border: float
+    painted: bytes
+
+    @property
+    def padding(self) -> float:
+        return max(1.0, 2 * self.border)
+
+    @property
+    def room(self) -> tuple[float, float]:
+        """Width and height for text."""
+        return self.width - 2 * self.padding, self.height - 2 * self.padding
+
+    @classmethod
+    def of(cls, widget: Any) -> "_Frame | None":
+        try:
+            x0, y0, x1, y1 = (float(number) for number in widget.get("/Rect"))
+        except (TypeError, ValueError):
+            return None
+        width, height = abs(x1 - x0), abs(y1 - y0)
+        if not (0 < width < math.inf and 0 < height < math.inf):
+            return None
+        characteristics = widget.get("/MK")
+        characteristics = characteristics if isinstance(characteristics, Dictionary) else Dictionary()
+        turns = _whole(characteristics.get("/R")) // 90 % 4
+        matrix = ((1, 0, 0, 1, 0, 0), (0, 1, -1, 0, width, 0), (-1, 0, 0, -1, width, height), (0, -1, 1, 0, 0, height))
+        if turns % 2:
+            width, height = height, width
+        ink, ground = _operands(characteristics.get("/BC")), _operands(characteristics.get("/BG"))
+        border = _border_width(widget) if ink else 0.0
+        border = min(border, width / 4, height / 4)
+        return cls(width, height, matrix[turns], border, _painted(width, height, ground, ink, border))
+
+
+def _painted(width: float, height: float, ground: list[float], ink: list[float], border: float) -> bytes:
+    painted = b""
+    if ground:
+        painted += _operation(ground, _COLOURS[len(ground)]) + b"%s re f\n" % _numbers(0, 0, width, height)
+    if ink and border:
+        rectangle = _numbers(border / 2, border / 2, width - border, height - border)
+        painted += _operation(ink, _COLOURS[len(ink)].upper()) + b"%s w %s re S\n" % (_numbers(border), rectangle)
+    return b"q\n" + painted + b"Q\n" if painted else b""
+
+
+def _border_width(widget: Any) -> float:
+    style, array = widget.get("/BS"), widget.get("/Border")
+    if isinstance(style, Dictionary):
+        return _positive(style.get("/W", 1))
+    return _positive(array[2]) if isinstance(array, Array) and len(array) > 2 else 1.0
+
+
+def _single(fonts: FieldFonts, text: str, look: Look, frame: _Frame) -> bytes:
+    """Draw one line, centred between top and bottom."""
+    width, height = frame.room
+    natural = width_of(text) or 1.0
+    fitting = min(height / _HEIGHT, width / natural)
+    size = max(min(look.size or fitting, fitting), _LEAST_SIZE)
+    baseline = (frame.height - size * _HEIGHT) / 2 - size * DESCENT / 1000
+    return _line(fonts, text, size, frame.padding + _indent(look, width - size * natural), baseline)
+
+
+def _comb(fonts: FieldFonts, text: str, look: Look, frame: _Frame) -> bytes:
+    """Draw each character in the middle of its cell."""
+    cell = frame.width / look.comb_cells
+    widest = max(map(width_of, text), default=1.0) or 1.0
+    fitting = min(frame.room[1] / _HEIGHT, cell / widest)
+    size = max(min(look.size or fitting, fitting), _LEAST_SIZE)
+    baseline = (frame.height - size * _HEIGHT) / 2 - size * DESCENT / 1000
+    first = (0, (look.comb_cells - len(text)) // 2, look.comb_cells - len(text))[look.alignment % 3]
+    return b"".join(
+        _line(fonts, character, size, (first + place + 0.5) * cell - size * width_of(character) / 2, baseline)
+        for place, character in enumerate(text)
+    )
+
+
+def _several(fonts: FieldFonts, lines: list[str], look: Look, frame: _Frame) -> bytes:
+    """Draw lines from the top, broken where they are too long."""
+    width, height = frame.room
+    size = look.size or _MULTILINE_SIZE
+    while True:
+        broken = [part for line in lines for part in _broken(line, width / size)]
+        needed = size * (_HEIGHT + _LEADING * (len(broken) - 1))
+        if size <= _LEAST_SIZE or (needed <= height and max(map(width_of, broken)) * size <= width):
+            break
+        size = max(size * _SHRINK, _LEAST_SIZE)
+    top = frame.height - frame.padding - size * ASCENT / 1000
+    return b"".join(
+        _line(
+            fonts,
+            part,
+            size,
+            frame.padding + _indent(look, width - size * width_of(part)),
+            top - place * size * _LEADING,
+        )
+        for place, part in enumerate(broken)
+    )
+
+
+def _broken(line: str, width: float) -> list[str]:
+    """Break a line at its blanks, and within a word that is longer than a whole line; the width in font sizes."""
+    parts: list[str] = []
+    start, blank, used = 0, -1, 0.0
+    for place, character in enumerate(line):
+        if character == " ":
+            blank = place
+        used += width_of(character)
+        if used > width and place > start:
+            end = blank if blank > start else place
+            parts.append(line[start:end])
+            start = end + (end == blank)
+            blank, used = -1, width_of(line[start : place + 1])
+    return [*parts, line[start:]]
+
+
+def _indent(look: Look, room: float) -> float:
+    return max(0.0, (0.0, room / 2, room)[look.alignment % 3])
+
+
+def _line(fonts: FieldFonts, text: str, size: float, x: float, y: float) -> bytes:
+    return b"1 0 0 1 %s Tm\n%s" % (_numbers(x, y), fonts.shown(text, _numbers(size)))
+
+
+def _printable(line: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in line)
+
+
+def _operands(value: Any) -> list[float]:
+    """Return a colour as numbers; none if it is transparent or makes no sense."""
+    numbers = [_positive(number) for number in value] if isinstance(value, Array) else []
+    return numbers if len(numbers) in _COLOURS else []
+
+
+def _operation(numbers: list[float], operator: bytes) -> bytes:
+    return b"%s %s\n" % (_numbers(*numbers), operator)
+
+
+def _numbers(*values: float) -> bytes:
+    return " ".join(f"{value:.4f}".rstrip("0").rstrip(".") for value in values).encode()
+
+
+def _number(value: bytes) -> float:
+    try:
+        return float(value)
+    except ValueError:  # more than one point
+        return 0.0
+
+
+def _positive(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return 0.0
+    return min(max(number, 0.0), 1000.0)
+
+
+def _whole(value: Any) -> int:
+    return int(value) if isinstance(value, int) else 0
