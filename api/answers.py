@@ -46,7 +46,7 @@ def new_job_view(job: Job, lines: Sequence[NewLine], document: NewDocument | Non
 
 def json_response(value: Mapping[str, object], status: int = 200) -> Response:
     """Return a JSON response."""
-    return Response(_dump(value), status, content_type="application/json")
+    return Response(dump_json(value), status, content_type="application/json")
 
 
 def job_response(value: Mapping[str, object], status: int = 200) -> Response:
@@ -70,5 +70,6 @@ def with_etag(response: Response) -> Response:
     return response
 
 
-def _dump(value: object) -> bytes:
+def dump_json(value: object) -> bytes:
+    """Return a value as JSON."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

@@ -2,9 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from core.backlog import Backlog
+from core.backlog import Backlogs
 
 _FRESH_SECONDS = 1.0
 
@@ -15,12 +15,12 @@ class BacklogGauge:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken_at = float("-inf")
-        self._backlogs: Sequence[Backlog] = ()
+        self._backlogs: Backlogs | None = None
 
-    def read(self, measure: Callable[[], Sequence[Backlog]]) -> Sequence[Backlog]:
+    def read(self, measure: Callable[[], Backlogs]) -> Backlogs:
         """Return backlogs that are at most a second old."""
         with self._lock:
-            if time.monotonic() > self._taken_at + _FRESH_SECONDS:
+            if self._backlogs is None or time.monotonic() > self._taken_at + _FRESH_SECONDS:
                 self._backlogs = measure()
                 self._taken_at = time.monotonic()
             return self._backlogs

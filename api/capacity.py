@@ -1,5 +1,7 @@
 """/v1/capacity and /metrics: how busy the service is, for clients and for Prometheus."""
 
+from dataclasses import asdict
+
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -21,7 +23,8 @@ operations = Operations("Service")
     },
 )
 def show_capacity(call: Call[NoQuery]) -> Response:
-    """Return what waits and how fast it goes, for each model; at most a second old."""
+    """Return what waits and how fast it goes, for each model and for documents; at most a second old."""
+    backlogs = call.services.backlogs()
     models = [
         {
             "model": backlog.model,
@@ -32,9 +35,9 @@ def show_capacity(call: Call[NoQuery]) -> Response:
             "recent_lines_per_second": backlog.recent_lines_per_second,
             "estimated_wait_seconds": backlog.estimated_wait_seconds(),
         }
-        for backlog in call.services.backlogs()
+        for backlog in backlogs.models
     ]
-    return json_response({"models": models})
+    return json_response({"models": models, "documents": asdict(backlogs.documents)})
 
 
 @operations.add(

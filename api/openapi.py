@@ -64,7 +64,7 @@ def _operation(operation: Operation) -> Json:
         "summary": operation.summary,
         "description": operation.description,
         "responses": {
-            **{str(status): _answer(answer.description, answer.content, answer.headers)
+            **{str(status): _answer(answer.description, answer.contents, answer.headers)
                for status, answer in operation.answers.items()},
             **_failures(operation),
         },
@@ -83,15 +83,15 @@ def _operation(operation: Operation) -> Json:
     return described
 
 
-def _answer(description: str, content: Content | None, headers: dict[str, str]) -> Json:
+def _answer(description: str, contents: Iterable[Content], headers: dict[str, str]) -> Json:
     answer: Json = {"description": description}
     if headers:
         answer["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
         }
-    if content is not None:
+    for content in contents:
         schema = {"$ref": _REF.format(model=content.schema.__name__)} if content.schema else {"type": "string"}
-        answer["content"] = {content.media_type: {"schema": schema}}
+        answer.setdefault("content", {})[content.media_type] = {"schema": schema}
     return answer
 
 
@@ -105,7 +105,7 @@ def _failures(operation: Operation) -> Json:
     is_openai = operation.path.startswith(OPENAI_PATHS)
     content = Content("application/json", OpenAIError) if is_openai else Content("application/problem+json", Problem)
     return {
-        str(int(status)): _answer(", ".join(f"`{code}`" for code in dict.fromkeys(codes)), content, {})
+        str(int(status)): _answer(", ".join(f"`{code}`" for code in dict.fromkeys(codes)), (content,), {})
         for status, codes in sorted(by_status.items())
         if int(status) not in operation.answers
     }
@@ -174,8 +174,9 @@ def _header_parameters(operation: Operation) -> list[Json]:
 def _schemas(operations: list[Operation]) -> Json:
     wanted: dict[type[BaseModel], None] = {Problem: None, OpenAIError: None}
     for operation in operations:
-        for content in (*operation.bodies, *(answer.content for answer in operation.answers.values())):
-            if content is not None and content.schema is not None:
+        answers = (content for answer in operation.answers.values() for content in answer.contents)
+        for content in (*operation.bodies, *answers):
+            if content.schema is not None:
                 wanted[content.schema] = None
     _, document = models_json_schema([(model, "validation") for model in wanted], ref_template=_REF)
     schemas: Json = document["$defs"]

@@ -55,11 +55,17 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer."""
+    """A successful answer; `also` are the other media types that it may have."""
 
     description: str
     content: Content | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    also: tuple[Content, ...] = ()
+
+    @property
+    def contents(self) -> tuple[Content, ...]:
+        """Everything that its body may be."""
+        return (() if self.content is None else (self.content,)) + self.also
 
 
 @dataclass(frozen=True, slots=True)

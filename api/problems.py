@@ -97,7 +97,7 @@ def headers_of(error: InkpostError, *, path: str = "") -> dict[str, str]:
     headers = {}
     if path.startswith(OPENAI_PATHS):  # OpenAI's clients obey it; by themselves they would try any 5xx again
         headers["X-Should-Retry"] = str(is_worth_retrying(error)).lower()
-    if isinstance(error, TransientError):
+    if isinstance(error, TransientError | errors.NotFinished):
         headers["Retry-After"] = str(error.retry_after_seconds)
     if status_of(error) == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="inkpost"'

@@ -66,10 +66,19 @@ class ModelCapacity(BaseModel):
     estimated_wait_seconds: float | None = Field(description="For a line of default priority that is submitted now.")
 
 
+class DocumentCapacity(BaseModel):
+    """What waits for the documents worker."""
+
+    queued_documents: int = Field(description="Forms to be cut into lines.")
+    queued_renditions: int = Field(description="PDFs to be written for somebody who asked.")
+    oldest_queued_seconds: float | None
+
+
 class CapacityView(BaseModel):
     """How busy the service is."""
 
     models: list[ModelCapacity]
+    documents: DocumentCapacity
 
 
 class UsageQuery(Query):

@@ -1,6 +1,6 @@
 """What the views of one process share: settings, database, doorbells, long-polls, metrics."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from api.metrics import Metrics
 from api.openai.image_urls import ImageUrls
 from api.waiting_room import WaitingRoom
 from api.webhook_urls import WebhookUrls
-from core.backlog import Backlog, measure_backlogs
+from core.backlog import Backlogs, measure_backlogs, measure_document_backlog
 from core.bells import Bells
 from core.database import create_database_engine, create_session_factory, translated_errors
 from core.failpoints import Failpoints
@@ -81,12 +81,13 @@ class Services:
         with translated_errors(), self.autocommitting() as session:
             yield session
 
-    def backlogs(self) -> Sequence[Backlog]:
-        """Return the backlog of every model, at most a second old."""
+    def backlogs(self) -> Backlogs:
+        """Return what waits for each model and for the documents worker, at most a second old."""
 
-        def measure() -> Sequence[Backlog]:
+        def measure() -> Backlogs:
             with self.statements() as session:
-                return measure_backlogs(session, sweep_seconds=self.settings.leases.sweep_seconds)
+                models = measure_backlogs(session, sweep_seconds=self.settings.leases.sweep_seconds)
+                return Backlogs(models, measure_document_backlog(session))
 
         return self.backlog_gauge.read(measure)
 

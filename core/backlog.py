@@ -36,6 +36,23 @@ class Backlog:
         return ahead / self.recent_lines_per_second if self.recent_lines_per_second else None
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentBacklog:
+    """What waits for the documents worker: forms to be cut, and PDFs to be written."""
+
+    queued_documents: int
+    queued_renditions: int
+    oldest_queued_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlogs:
+    """Everything that waits."""
+
+    models: Sequence[Backlog]
+    documents: DocumentBacklog
+
+
 # The oldest is told by the job's id, which begins with the milliseconds of its creation; as text, because PostgreSQL
 # knows the least of two uuids only since version 18.
 _QUEUED = text("""
@@ -74,6 +91,22 @@ def measure_backlogs(session: Session, *, sweep_seconds: float) -> Sequence[Back
         )
         for model in sorted({*live, *counts})
     ]
+
+
+# Both counts are of a partial index of what waits.
+_DOCUMENTS = text("""
+SELECT (SELECT count(*) FROM documents WHERE status = 'queued'),
+       (SELECT count(*) FROM renditions WHERE status = 'queued'),
+       extract(epoch FROM clock_timestamp() - least(
+           (SELECT min(created_at) FROM documents WHERE status = 'queued'),
+           (SELECT min(created_at) FROM renditions WHERE status = 'queued')))
+""")
+
+
+def measure_document_backlog(session: Session) -> DocumentBacklog:
+    """Return what waits for the documents worker."""
+    documents, renditions, age = session.execute(_DOCUMENTS).one()
+    return DocumentBacklog(documents, renditions, None if age is None else max(0.0, float(age)))
 
 
 def _age(job_id: str) -> float:

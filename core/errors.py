@@ -191,6 +191,7 @@ class EndpointDisabled(CallerError):
 
 class NotFinished(CallerError):
     code, title = "not_finished", "The job has not finished yet; ask again once it has."
+    retry_after_seconds: int = 1
 
 
 class NotAcceptable(CallerError):

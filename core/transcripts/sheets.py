@@ -46,14 +46,17 @@ class Sheet:
 
 
 def sheets_of(transcript: Transcript) -> list[Sheet]:
-    """Return the document's pages in their order, those without lines too, or one sheet an image in the job's order."""
+    """Return the document's pages in their order, those without lines too, or one sheet an image in the job's order.
+
+    A line that was asked for on a page that the document does not have has failed, and has no sheet.
+    """
     lines_of: dict[int, list[TranscriptLine]] = {page.number: [] for page in transcript.pages}
     sheets = []
     for line in transcript.lines:
         if line.page is None:
             sheets.append(_sheet_of_image(line))
         else:
-            lines_of[line.page].append(line)
+            lines_of.setdefault(line.page, []).append(line)
     sheets += [_sheet_of_page(page, lines_of[page.number]) for page in transcript.pages]
     return sheets or [Sheet(1, None, *UNKNOWN_SIZE, None, ())]
 

@@ -18,9 +18,14 @@ from cli.local.redis import LocalRedis
 from core.claims import Outcome, claim_lines, record_outcomes
 from core.clients import create_client, create_key
 from core.database import create_database_engine, create_session_factory
-from core.errors import CorruptImage
+from core.documents.claims import claim_document, record_cut
+from core.documents.cutting import CutDocument
+from core.documents.endings import record_failure
+from core.documents.renditions import claim_rendition, record_rendition, record_rendition_failure
+from core.errors import CorruptImage, DocumentError
 from core.ids import new_uuid
 from core.settings import Settings
+from core.tables import StoredImage
 from core.transcription import Transcription
 from core.words import Scope
 from tests.servers import TemplatedPostgres
@@ -80,6 +85,43 @@ class Bench:
         with self.sessions.begin() as session:
             record_outcomes(session, outcomes, keep_images=True)
         return len(lines)
+
+    def cut_documents(self, cut: CutDocument, *, keep_images: bool = True) -> None:
+        """Do a documents worker's work on what is queued: every document yields the same."""
+        while True:
+            with self.sessions.begin() as session:
+                claimed = claim_document(session, slot=new_uuid(), lease_seconds=30)
+            if claimed is None:
+                return
+            with self.sessions.begin() as session:
+                record_cut(session, claimed.lease, cut, keep_images=keep_images)
+
+    def forget_images(self) -> None:
+        """Forget every picture, as a service does that keeps none."""
+        with self.sessions.begin() as session:
+            session.query(StoredImage).delete()
+
+    def fail_documents(self, error: DocumentError) -> None:
+        """Do a documents worker's work on documents that it cannot cut."""
+        with self.sessions.begin() as session:
+            claimed = claim_document(session, slot=new_uuid(), lease_seconds=30)
+            assert claimed is not None
+            record_failure(session, claimed.lease, error)
+
+    def write_renditions(self, outcome: bytes | DocumentError) -> int:
+        """Do a documents worker's work on the PDFs that somebody has asked for."""
+        count = 0
+        while True:
+            with self.sessions.begin() as session:
+                claimed = claim_rendition(session, slot=new_uuid(), lease_seconds=30)
+            if claimed is None:
+                return count
+            count += 1
+            with self.sessions.begin() as session:
+                if isinstance(outcome, bytes):
+                    record_rendition(session, claimed.lease, outcome)
+                else:
+                    record_rendition_failure(session, claimed.lease, outcome)
 
 
 @dataclass(frozen=True, slots=True)

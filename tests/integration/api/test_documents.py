@@ -5,23 +5,21 @@ import json
 
 import pytest
 
+from core.errors import PdfEncrypted
 from core.settings import Limits
 from core.tables import Document, Job, Line
 from tests.integration.api.conftest import line
+from tests.integration.api.forms import FORM, PDF, REGION, form
 from tests.integration.api.test_jobs import multipart
 from tests.unit.api.pictures import png
-
-PDF = b"%PDF-1.7\n" + b"1 0 obj << /Type /Catalog >> endobj\n" * 5 + b"%%EOF\n"
-REGION = {"name": "surname", "page": 1, "box": [72, 72, 300, 100]}
 
 
 @pytest.fixture
 def facade(shared_facade):
+    """Give a facade on which nothing waits."""
+    shared_facade.bench.cut_documents(FORM)
+    shared_facade.bench.read_lines()
     return shared_facade
-
-
-def form(pdf: bytes = PDF, **options) -> dict[str, object]:
-    return {"pdf": base64.b64encode(pdf).decode(), **options}
 
 
 def submit(caller, document, **options):
@@ -54,6 +52,46 @@ def test_the_answer_to_a_form_is_what_a_look_at_its_job_says(caller):
     accepted = submit(caller, form(cut="regions", pages="1-3, 7", password="sesame", regions=[REGION]), priority="bulk")
     assert caller("GET", accepted.headers["Location"]).json == accepted.json
     assert accepted.json["document"]["asked"] == {"cut": "regions", "pages": "1-3,7"}
+
+
+def test_a_form_that_is_cut_and_read_tells_its_pages_its_lines_and_what_was_skipped(caller, bench):
+    path = submit(caller, form(), review_threshold=0.95).headers["Location"]
+    bench.cut_documents(FORM)
+    running = caller("GET", path).json
+    assert (running["status"], running["counts"]["total"], running["counts"]["succeeded"]) == ("running", 3, 1)
+    bench.read_lines(confidence=0.9)
+    job = caller("GET", path).json
+    assert job["status"] == "succeeded"
+    assert job["document"] == {
+        "status": "succeeded",
+        "asked": {"cut": "auto", "pages": None},
+        "cut": "field",
+        "template": None,
+        "pages": [
+            {"number": 1, "label": "i", "width": 595.0, "height": 842.0},
+            {"number": 2, "label": None, "width": 842.0, "height": 595.0},
+        ],
+        "skipped": [{"name": "married", "page": 1, "kind": "check_box"}],
+    }
+    assert [(each["custom_id"], each["page"], each["source"], each["text"]) for each in job["lines"]] == [
+        ("person.surname", 1, "recognised", "text 0"),
+        ("=person.town", 1, "recognised", "text 1"),
+        ("desk", 2, "typed", "Desk 3"),
+    ]
+    assert job["lines"][0]["box"] == [72.0, 72.0, 300.0, 100.0]
+    assert [each["needs_review"] for each in job["lines"]] == [True, True, False]
+    assert caller("GET", f"{path}/lines").json["data"] == job["lines"]
+    assert caller("DELETE", path).status_code == 204
+    assert caller("GET", path).status_code == 410
+
+
+def test_a_form_that_cannot_be_cut_fails_its_job_and_says_why(caller, bench):
+    path = submit(caller, form()).headers["Location"]
+    bench.fail_documents(PdfEncrypted())
+    job = caller("GET", path).json
+    assert (job["status"], job["document"]["status"]) == ("failed", "failed")
+    assert job["error"]["code"] == "pdf_encrypted"
+    assert job["lines"] == []
 
 
 def test_a_listing_and_a_cancellation_tell_of_the_document_without_its_pages(caller):

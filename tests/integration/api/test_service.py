@@ -1,5 +1,4 @@
 import ast
-import base64
 import re
 import threading
 import time
@@ -18,6 +17,7 @@ from core.presence import say_alive
 from core.settings import Api
 from core.tables import WorkerPresence
 from tests.integration.api.conftest import Caller, line
+from tests.integration.api.forms import FORM, form
 
 
 def test_the_document_is_valid_openapi():
@@ -71,9 +71,17 @@ def test_every_route_answers_as_it_is_described(caller, bench):
     drive("PUT", "/v1/templates/form", "/v1/templates/{template_name}", json={"cut": "page"})
     drive("GET", "/v1/templates/form", "/v1/templates/{template_name}")
     drive("GET", "/v1/templates")
-    form = {"pdf": base64.b64encode(b"%PDF-1.7 " + bytes(100)).decode(), "template": "form"}
-    document_job = drive("POST", "/v1/jobs", json={"document": form}).json
+    document_job = drive("POST", "/v1/jobs", json={"document": form(template="form")}).json
     drive("GET", f"/v1/jobs/{document_job['id']}", one)
+    transcript, image = f"{one}/transcript", f"{one}/lines/{{line_index}}/image"
+    drive("GET", f"/v1/jobs/{document_job['id']}/transcript", transcript)
+    bench.cut_documents(FORM)
+    drive("GET", f"/v1/jobs/{document_job['id']}/lines/0/image", image)
+    drive("GET", f"/v1/jobs/{document_job['id']}/lines/9/image", image)
+    bench.read_lines()
+    drive("GET", f"/v1/jobs/{document_job['id']}", one)
+    for wanted in ("txt", "csv", "jsonl", "json", "page", "alto", "hocr"):
+        drive("GET", f"/v1/jobs/{document_job['id']}/transcript?format={wanted}", transcript)
     drive("GET", "/v1/jobs")
     drive("DELETE", "/v1/templates/form", "/v1/templates/{template_name}")
     for path in (
@@ -176,6 +184,20 @@ def test_capacity_counts_what_waits_and_how_fast_it_goes(caller, bench, app):
     [model] = caller("GET", "/v1/capacity").json["models"]
     assert model["recent_lines_per_second"] == pytest.approx(3 / 60)
     assert model["estimated_wait_seconds"] == pytest.approx(20)
+
+
+def test_capacity_and_metrics_tell_of_documents_that_wait(caller, bench, app):
+    assert caller("GET", "/v1/capacity").json["documents"] == {
+        "queued_documents": 0, "queued_renditions": 0, "oldest_queued_seconds": None,
+    }  # fmt: skip
+    caller("POST", "/v1/jobs", json={"document": form()})
+    app.extensions["inkpost"].backlog_gauge._taken_at = 0  # a second later
+    documents = caller("GET", "/v1/capacity").json["documents"]
+    assert (documents["queued_documents"], documents["queued_renditions"]) == (1, 0)
+    assert documents["oldest_queued_seconds"] >= 0
+    metrics = caller("GET", "/metrics").text
+    assert "inkpost_queued_documents 1.0" in metrics
+    assert "inkpost_queued_renditions 0.0" in metrics
 
 
 def test_metrics_count_requests_and_show_the_queue(caller):

@@ -1,14 +1,12 @@
 """Templates over HTTP."""
 
-import base64
-
 import pytest
 
 from core.settings import Limits
 from core.tables import Document, Job
 from core.words import Scope
 from tests.integration.api.conftest import Caller, open_facade
-from tests.integration.api.test_documents import PDF, REGION
+from tests.integration.api.forms import REGION, form
 from tests.integration.api.test_refusals import refused
 
 WHOLE = {"cut": "regions", "pages": "1-2", "regions": [{**REGION, "unit": "points"}]}
@@ -48,7 +46,7 @@ def test_another_clients_template_looks_absent(caller, stranger):
     assert stranger("GET", "/v1/templates").json["data"] == []
     assert refused(stranger("GET", "/v1/templates/form")) == (404, "not_found")
     assert refused(stranger("DELETE", "/v1/templates/form")) == (404, "not_found")
-    body = {"document": {"pdf": base64.b64encode(PDF).decode(), "template": "form"}}
+    body = {"document": form(template="form")}
     assert refused(stranger("POST", "/v1/jobs", json=body)) == (422, "unknown_template")
     assert caller("GET", "/v1/templates/form").status_code == 200
 
@@ -73,8 +71,7 @@ def document_of(bench) -> Document:
 
 def test_a_documents_template_says_how_it_is_cut_whatever_becomes_of_the_template(caller, bench):
     caller("PUT", "/v1/templates/intake", json=WHOLE)
-    form = {"pdf": base64.b64encode(PDF).decode(), "template": "intake", "password": "sesame"}
-    accepted = caller("POST", "/v1/jobs", json={"document": form})
+    accepted = caller("POST", "/v1/jobs", json={"document": form(template="intake", password="sesame")})
     assert accepted.json["document"]["asked"] == {"cut": "regions", "pages": "1-2"}
     assert accepted.json["document"]["template"] == "intake"
     caller("DELETE", "/v1/templates/intake")
@@ -86,10 +83,9 @@ def test_a_documents_template_says_how_it_is_cut_whatever_becomes_of_the_templat
 
 def test_pages_beside_a_template_take_the_place_of_its_own_and_nothing_else_may_stand_there(caller, bench):
     caller("PUT", "/v1/templates/intake", json=WHOLE)
-    form = {"pdf": base64.b64encode(PDF).decode(), "template": "intake"}
-    accepted = caller("POST", "/v1/jobs", json={"document": {**form, "pages": "4"}})
+    accepted = caller("POST", "/v1/jobs", json={"document": form(template="intake", pages="4")})
     assert accepted.json["document"]["asked"]["pages"] == "4"
-    answer = caller("POST", "/v1/jobs", json={"document": {**form, "cut": "page", "regions": [REGION]}})
+    answer = caller("POST", "/v1/jobs", json={"document": form(template="intake", cut="page", regions=[REGION])})
     assert refused(answer) == (422, "invalid_value")
     assert [fault["pointer"] for fault in answer.json["errors"]] == ["/document/cut", "/document/regions"]
 
