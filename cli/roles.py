@@ -17,6 +17,11 @@ def recogniser_command(model: str | None = None) -> list[str]:
     return [sys.executable, "-m", "worker", *(("--model", model) if model else ())]
 
 
+def documents_command() -> list[str]:
+    """Return the command of a worker that cuts documents and writes them."""
+    return [sys.executable, "-m", "worker.documents"]
+
+
 def webhooks_command() -> list[str]:
     """Return the command of a worker that delivers webhooks."""
     return [sys.executable, "-m", "worker.webhooks"]

@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretStr
 
 from cli.local import process as local_process
 from cli.local.ports import free_port
-from cli.roles import api_command, recogniser_command, webhooks_command
+from cli.roles import api_command, documents_command, recogniser_command, webhooks_command
 from core.settings import Settings
 from tests.waiting import eventually
 
@@ -214,4 +214,17 @@ class WebhooksProcess(RealProcess):
         """Start it and wait until it is ready."""
         self.start()
         eventually(lambda: "webhooks.ready" in self.output(), 30, "the webhooks worker never became ready")
+        return self
+
+
+class DocumentsProcess(RealProcess):
+    """A worker that cuts documents and writes them: one process, and a sandbox child for each kind of work."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        super().__init__(documents_command(), environment_of(settings), folder / f"documents-{free_port()}.log")
+
+    def __enter__(self) -> Self:
+        """Start it and wait until it is ready."""
+        self.start()
+        eventually(lambda: "documents.ready" in self.output(), 30, "the documents worker never became ready")
         return self

@@ -1,8 +1,15 @@
 """How every worker consumes its queue: it outlives its broker, and leaves logs and signals to us."""
 
+import os
+from collections.abc import Callable
 from typing import Any
 
 import billiard.pool
+from celery import signals
+
+from core.bells import DRAIN_TASK, create_celery
+from core.logs import configure_logs
+from core.settings import Settings
 
 CONSUMER_OPTIONS: dict[str, Any] = {
     "worker_hijack_root_logger": False,
@@ -36,3 +43,17 @@ def end_without_readers() -> None:
     that many a supervisor gives before it kills. Our results say nothing: what a task did is in Postgres.
     """
     billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = _RESULT_LOOKS
+
+
+def consume(settings: Settings, queue: str, *, answer_bell: Callable[[], None], drain: Callable[[], None]) -> int:
+    """Answer the bells of a queue until told to end, and return the exit status.
+
+    Celery carries the doorbell only, so its pool is the process itself: the work is done by threads of our own, because
+    what takes long must keep nobody from being answered the bell. `drain` is called when the process is told to end.
+    """
+    app = create_celery(settings, **CONSUMER_OPTIONS)
+    app.task(name=DRAIN_TASK)(answer_bell)
+    signals.setup_logging.connect(lambda **_: configure_logs(settings), weak=False)
+    signals.worker_shutting_down.connect(lambda **_: drain(), weak=False)
+    options = ["--pool=solo", *COMMAND_OPTIONS, "--queues", queue]
+    return int(app.worker_main(["worker", *options, "--hostname", f"{queue}-{os.getpid()}@%h"]) or 0)

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import threading
-import time
 from collections.abc import Callable
 
 import structlog
@@ -11,12 +9,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from core.bells import Bells
 from core.claims import renew_leases
-from core.database import translated_errors
-from core.errors import InkpostError, RecognitionTimeout
+from core.errors import RecognitionTimeout
 from core.presence import say_alive
 from core.recovery import give_up
 from core.settings import Settings
 from core.tables import WorkerPresence
+from worker.duties import Duties
 from worker.held_lines import HeldLines
 from worker.sweeping import sweep_and_ring
 
@@ -24,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class Housekeeper:
-    """Runs three duties at their own pace; a failure of one is logged and tried again at its next turn."""
+    """Runs from `start` to `stop`; leases are renewed first, then comes the rest."""
 
     def __init__(
         self,
@@ -42,41 +40,17 @@ class Housekeeper:
         self._held = held
         self._presence = presence
         self._settle_doubt = settle_doubt
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
+        leases = settings.leases
+        duties = {"renew": (self._renew, leases.seconds / 3), "sweep": (self._sweep, leases.sweep_seconds)}
+        self._duties = Duties("housekeeper", duties)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._duties.start()
 
     def stop(self) -> None:
         """End, after the duty in hand."""
-        self._stop.set()
-        self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        leases = self._settings.leases
-        duties: dict[Callable[[], None], float] = {
-            self._renew: leases.seconds / 3,
-            self._sweep: leases.sweep_seconds,
-        }
-        due = dict.fromkeys(duties, 0.0)
-        while True:
-            for duty, period_seconds in duties.items():
-                if time.monotonic() >= due[duty]:
-                    self._do(duty)
-                    due[duty] = time.monotonic() + period_seconds
-            if self._stop.wait(max(0.01, min(due.values()) - time.monotonic())):
-                return
-
-    def _do(self, duty: Callable[[], None]) -> None:
-        try:
-            with translated_errors():
-                duty()
-        except InkpostError as error:
-            log.warning("housekeeping.postponed", duty=duty.__name__.strip("_"), error=error.code)
-        except Exception:  # the edge of this thread: it must live as long as the process
-            log.exception("housekeeping.failed", duty=duty.__name__.strip("_"))
+        self._duties.stop()
 
     def _renew(self) -> None:
         lines, idle_seconds = self._held.snapshot()

@@ -5,16 +5,16 @@ import os
 import click
 
 from cli.failure import require_package
-from cli.roles import recogniser_command, webhooks_command
+from cli.roles import documents_command, recogniser_command, webhooks_command
 
 
 @click.command()
 @click.option(
     "--queue",
-    type=click.Choice(["lines", "webhooks"]),
+    type=click.Choice(["lines", "documents", "webhooks"]),
     default="lines",
     show_default=True,
-    help="lines: recognise, with one model; webhooks: deliver events, without any.",
+    help="lines: recognise, with one model; documents: cut PDFs; webhooks: deliver events, both without any.",
 )
 @click.option(
     "--model",
@@ -24,19 +24,23 @@ from cli.roles import recogniser_command, webhooks_command
 def worker(queue: str, model: str | None) -> None:
     """Run one worker, in this process. A recogniser loads one model once and reads lines in batches.
 
-    Start as many recognisers as there are GPUs, and one webhooks worker. Needs DATABASE_URL and REDIS_URL. SIGTERM lets
-    it finish what it has in hand.
+    Start as many recognisers as there are GPUs, a documents worker if PDFs come in, and one webhooks worker. Needs
+    DATABASE_URL and REDIS_URL. SIGTERM lets it finish what it has in hand.
 
     \b
     Examples:
       inkpost worker
       CUDA_VISIBLE_DEVICES=1 inkpost worker --model microsoft/trocr-large-handwritten
+      inkpost worker --queue documents
       inkpost worker --queue webhooks
     """
+    if queue != "lines" and model:
+        raise click.UsageError(f"A {queue} worker has no --model.")
     if queue == "webhooks":
-        if model:
-            raise click.UsageError("A webhooks worker has no --model.")
         command = webhooks_command()
+    elif queue == "documents":
+        require_package("pypdfium2_raw", "documents")
+        command = documents_command()
     else:
         require_package("torch", "worker")
         command = recogniser_command(model)

@@ -21,7 +21,7 @@ from cli.local.process import LocalServerError
 from cli.local.redis import LocalRedis
 from cli.local.supervisor import Role, Supervisor
 from cli.migrations import migrate_database
-from cli.roles import api_command, recogniser_command, url_of, webhooks_command
+from cli.roles import api_command, documents_command, recogniser_command, url_of, webhooks_command
 from core.clients import authenticate, create_client, create_key, list_clients
 from core.errors import CallerError
 from core.settings import Settings, load_settings, served_name
@@ -29,6 +29,7 @@ from core.tables import WorkerPresence
 
 FIRST_CLIENT = "local"
 API_GRACE_SECONDS = 5.0  # long-polls are cut; their clients ask again
+DOCUMENTS_GRACE_SECONDS = 20.0  # the document in hand has half of it
 POLL_SECONDS = 0.1
 
 
@@ -124,9 +125,8 @@ class LocalService:
         with transaction(settings) as session:
             started_at = session.execute(select(func.now())).scalar_one()
         self.key = first_key(settings, self.folder.key_file)
-        self._tell(
-            f"Starting the API, webhooks and {plan.workers} recogniser{'s'[: plan.workers > 1]} with {plan.model}"
-        )
+        recognisers = f"{plan.workers} recogniser{'s'[: plan.workers > 1]} with {plan.model}"
+        self._tell(f"Starting the API, webhooks, documents and {recognisers}")
         self._start_roles(settings, port)
         self._wait_until_ready(settings, started_at)
         self.folder.announce(Running(os.getpid(), self.url, self._postgres.url, self._redis.url))
@@ -160,6 +160,8 @@ class LocalService:
         self._supervisor.start(Role("api", command, environment, self.folder.log("api"), API_GRACE_SECONDS))
         grace = settings.webhooks.attempt_seconds + 5.0
         self._supervisor.start(Role("webhooks", webhooks_command(), environment, self.folder.log("webhooks"), grace))
+        log = self.folder.log("documents")
+        self._supervisor.start(Role("documents", documents_command(), environment, log, DOCUMENTS_GRACE_SECONDS))
         grace = settings.worker.slice_seconds + 5.0
         for number in range(1, self._plan.workers + 1):
             name = f"recogniser-{number}"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,16 @@ def test_the_schema_would_notice_a_mistake() -> None:
 
 
 def test_every_role_of_the_service_is_there() -> None:
-    assert set(SERVICES) >= {"postgres", "redis", "migrate", "api", "webhooks", "recogniser", "recogniser-gpu"}
+    assert set(SERVICES) >= {
+        "postgres",
+        "redis",
+        "migrate",
+        "api",
+        "webhooks",
+        "documents",
+        "recogniser",
+        "recogniser-gpu",
+    }
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -103,6 +113,13 @@ def test_each_image_is_built_from_a_dockerfile_with_the_arguments_that_it_takes(
     assert set(build.get("args", {})) <= set(re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE))
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_each_extra_that_an_image_is_built_with_is_one_that_inkpost_has(name: str) -> None:
+    extra = OURS[name]["build"].get("args", {}).get("EXTRA")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extra is None or extra in extras
+
+
 def test_no_secret_has_a_default() -> None:
     used = re.findall(r"\$\{(\w*PASSWORD\w*)([^}]*)\}", (ROOT / "compose.yaml").read_text())
     assert {name for name, _ in used} == {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
@@ -113,8 +130,8 @@ def test_nothing_that_holds_state_is_reachable_from_outside() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["api"]
 
 
-def test_recognisers_can_be_scaled() -> None:
-    for name in ("recogniser", "recogniser-gpu"):
+def test_what_recognises_and_what_cuts_can_be_scaled() -> None:
+    for name in ("recogniser", "recogniser-gpu", "documents"):
         assert "ports" not in SERVICES[name]
         assert "container_name" not in SERVICES[name]
 

@@ -1,18 +1,16 @@
 """What the webhooks worker holds: connections, the dispatcher of deliveries, the clerk of batches, a sweeper."""
 
-import threading
-
 import structlog
 from prometheus_client import start_http_server
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from core.bells import WEBHOOKS_QUEUE, Bells
-from core.database import create_database_engine, create_session_factory, translated_errors
-from core.errors import InkpostError
+from core.database import create_database_engine, create_session_factory
 from core.settings import Settings
 from core.webhooks.resolving import create_resolver
 from worker.batches.clerk import Clerk
+from worker.duties import Duties
 from worker.sweeping import sweep_and_ring
 from worker.webhooks.dispatcher import Dispatcher
 from worker.webhooks.sender import Sender
@@ -45,13 +43,13 @@ class WebhooksProcess:
         sender = Sender(settings.webhooks, create_resolver(settings.webhooks))
         self._clerk = Clerk(settings, self._sessions)
         self.dispatcher = Dispatcher(settings, self._sessions, sender)
-        self._stop = threading.Event()
-        self._sweeper = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
+        # At the same pace as the recognisers sweep, for one of them may be all that is alive.
+        self._duties = Duties("sweeper", {"sweep": (self._sweep, settings.leases.sweep_seconds)})
         if settings.webhooks.metrics_port is not None:
             start_http_server(settings.webhooks.metrics_port, addr=settings.worker.metrics_host)
         self.dispatcher.start()
         self._clerk.start()
-        self._sweeper.start()
+        self._duties.start()
         log.info("webhooks.ready")
 
     def answer_bell(self) -> None:
@@ -62,20 +60,11 @@ class WebhooksProcess:
 
     def close(self) -> None:
         """End in order: finish what is on the way, then let go of the connections."""
-        self._stop.set()
         self.dispatcher.stop()
         self._clerk.stop()
-        self._sweeper.join(timeout=5)
+        self._duties.stop()
         self._bells.close()
         self._engine.dispose()
 
     def _sweep(self) -> None:
-        """Sweep at the same pace as the recognisers do, for one of them may be all that is alive."""
-        while not self._stop.wait(self._settings.leases.sweep_seconds):
-            try:
-                with translated_errors():
-                    sweep_and_ring(self._sessions, self._settings, self._bells)
-            except InkpostError as error:
-                log.warning("housekeeping.postponed", duty="sweep", error=error.code)
-            except Exception:  # the edge of this thread: it must live as long as the process
-                log.exception("housekeeping.failed", duty="sweep")
+        sweep_and_ring(self._sessions, self._settings, self._bells)

@@ -46,8 +46,9 @@ def test_a_model_folder_that_is_not_there_is_a_wrong_call() -> None:
     assert "no folder ./nowhere" in shown.output
 
 
-def test_a_webhooks_worker_takes_no_model() -> None:
-    assert CliRunner().invoke(main, ["worker", "--queue", "webhooks", "--model", "fake"]).exit_code == 2
+@pytest.mark.parametrize("queue", ["documents", "webhooks"])
+def test_a_worker_that_recognises_nothing_takes_no_model(queue: str) -> None:
+    assert CliRunner().invoke(main, ["worker", "--queue", queue, "--model", "fake"]).exit_code == 2
 
 
 def test_a_setting_that_is_not_acceptable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
