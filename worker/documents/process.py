@@ -1,5 +1,7 @@
 """What the documents worker holds: connections, a desk for each kind of work, a thread for what comes round."""
 
+from typing import Any
+
 import structlog
 from prometheus_client import start_http_server
 
@@ -8,6 +10,7 @@ from core.database import create_database_engine, create_session_factory
 from core.settings import Settings
 from worker.documents.cutting import Cutting
 from worker.documents.desk import Desk
+from worker.documents.writing import Writing
 from worker.duties import Duties
 from worker.sweeping import sweep_and_ring
 
@@ -23,7 +26,10 @@ class DocumentsProcess:
         self._sessions = create_session_factory(self._engine)
         self._bells = Bells(settings)
         self._bells.attach(self._sessions)
-        self._desks = (Desk(settings, self._sessions, self._bells, Cutting(settings)),)
+        self._desks: tuple[Desk[Any, Any], ...] = (
+            Desk(settings, self._sessions, self._bells, Cutting(settings)),
+            Desk(settings, self._sessions, self._bells, Writing(settings)),
+        )
         self._duties = Duties(
             "housekeeper",
             {

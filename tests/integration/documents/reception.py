@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.bells import Bells
@@ -17,10 +17,11 @@ from core.clients import create_client
 from core.database import create_database_engine, create_session_factory
 from core.documents.cutting import CutWish
 from core.documents.new_documents import NewDocument, create_document_job
-from core.jobs import NewJob, cancel_job, delete_job, list_lines
+from core.documents.renditions import find_rendition, request_rendition
+from core.jobs import NewJob, cancel_job, delete_job, find_job, list_lines
 from core.settings import Settings
-from core.tables import Document, Job, Line, StoredImage
-from core.words import FINISHED_JOB
+from core.tables import Document, Job, Line, Rendition, StoredImage
+from core.words import FINISHED_JOB, TranscriptFormat
 from tests.invariants import check_invariants, watch_transitions
 from tests.waiting import eventually
 from worker.recognizer.fake import fake_text
@@ -50,6 +51,29 @@ class Reception:
     def delete(self, job_id: uuid.UUID) -> None:
         with self.sessions.begin() as session:
             delete_job(session, self.client_id, job_id)
+
+    def ask(self, job_id: uuid.UUID, asked: TranscriptFormat) -> None:
+        """Ask for a rendition, as the API does."""
+        with self.sessions.begin() as session:
+            request_rendition(session, find_job(session, self.client_id, job_id), asked)
+
+    def written(self, job_id: uuid.UUID, asked: TranscriptFormat, timeout_seconds: float = 30.0) -> Rendition:
+        """Ask for a rendition, wait until it is written or cannot be, and return it."""
+        self.ask(job_id, asked)
+
+        def find() -> Rendition | None:
+            with self.sessions() as session:
+                found = find_rendition(session, job_id, asked)
+            return found if found is not None and found.status in {"succeeded", "failed"} else None
+
+        found = eventually(find, timeout_seconds, "the rendition was never written")
+        assert found is not None
+        return found
+
+    def damage(self, job_id: uuid.UUID, data: bytes) -> None:
+        """Store other bytes as the document."""
+        with self.sessions.begin() as session:
+            session.execute(update(Document).where(Document.job_id == job_id).values(data=data))
 
     def job(self, job_id: uuid.UUID) -> Job:
         with self.sessions() as session:
