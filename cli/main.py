@@ -9,11 +9,12 @@ from pydantic import ValidationError
 from cli.failure import CommandFailed
 from core.errors import InkpostError
 
-COMMANDS = ("up", "demo", "read", "api", "worker", "migrate", "clients", "webhooks", "evaluate")
+COMMANDS = ("up", "demo", "read", "template", "api", "worker", "migrate", "clients", "webhooks", "evaluate")
 SUMMARIES = {
     "up": "Run everything on this machine.",
-    "demo": "Run everything for a moment and read ten sample lines.",
-    "read": "Read line images with a running service.",
+    "demo": "Run everything for a moment; read sample lines and a form.",
+    "read": "Read line images or forms with a running service.",
+    "template": "Say once how a kind of form is cut.",
     "api": "Run the REST API.",
     "worker": "Run one recognition worker.",
     "migrate": "Bring the database to this version's schema.",

@@ -1,12 +1,14 @@
-"""What `inkpost read` and `inkpost demo` say to a running service, over its public HTTP contract."""
+"""What `inkpost read`, `template` and `demo` say to a running service, over its public HTTP contract."""
 
 import base64
+import json
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
@@ -18,7 +20,7 @@ WAIT_SECONDS = 20  # of one long-poll
 
 
 class LineError(BaseModel):
-    """Why a line was not read."""
+    """Why a line was not read, or a job has failed."""
 
     code: str
     detail: str | None = None
@@ -28,7 +30,10 @@ class LineAnswer(BaseModel):
     """A line of a job, as the service answers; fields that we do not use are left out."""
 
     index: int
+    custom_id: str | None = None
+    page: int | None = None
     status: str
+    source: str = "recognised"
     text: str | None = None
     confidence: float | None = None
     needs_review: bool = False
@@ -55,12 +60,22 @@ class JobAnswer(BaseModel):
     id: str
     status: str
     counts: Counts
+    error: LineError | None = None
     lines: list[LineAnswer] = []
 
     @property
     def is_finished(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.status not in {"queued", "running"}
+
+
+class TemplateAnswer(BaseModel):
+    """A template, as the service answers."""
+
+    name: str
+    cut: str
+    pages: str | None = None
+    regions: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +95,58 @@ class ServiceClient:
         )
         self._url = url
 
-    def submit(self, images: Sequence[NamedImage], *, model: str | None = None) -> JobAnswer:
-        """Submit one job; sent again after a fault it is still one job, by its idempotency key."""
-        body: dict[str, Any] = {"lines": [{"image": base64.b64encode(image.data).decode()} for image in images]}
+    def submit(self, images: Sequence[NamedImage], *, model: str | None = None, with_names: bool = False) -> JobAnswer:
+        """Submit one job; sent again after a fault it is still one job, by its idempotency key.
+
+        `with_names` gives each line the name of its image as its custom_id.
+        """
+        lines = [{"image": base64.b64encode(image.data).decode()} for image in images]
+        if with_names:
+            lines = [{**line, "custom_id": image.name} for line, image in zip(lines, images, strict=True)]
+        body: dict[str, Any] = {"lines": lines}
         if model:
             body["model"] = model
         names = [image.name for image in images]
         answer = self._call("POST", "/v1/jobs", names, json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
         return JobAnswer.model_validate_json(answer.content)
+
+    def submit_form(self, pdf: bytes, document: Mapping[str, str], *, model: str | None = None) -> JobAnswer:
+        """Submit a form PDF; `document` says how it is cut. It is one job however often it is sent, as with `submit`."""
+        options: dict[str, Any] = {"document": document} | ({"model": model} if model else {})
+        parts = {
+            "pdf": ("form.pdf", pdf, "application/pdf"),
+            "options": (None, json.dumps(options), "application/json"),
+        }
+        answer = self._call("POST", "/v1/jobs", files=parts, headers={"Idempotency-Key": str(uuid.uuid4())})
+        return JobAnswer.model_validate_json(answer.content)
+
+    def transcript(self, job_id: str, wanted: str) -> bytes:
+        """Return the texts of a finished job in a format, waiting for a PDF to be made."""
+        return self._call("GET", f"/v1/jobs/{job_id}/transcript", params={"format": wanted}).content
+
+    def put_template(self, name: str, template: Mapping[str, Any]) -> TemplateAnswer:
+        """Make or replace a template."""
+        return TemplateAnswer.model_validate_json(
+            self._call("PUT", f"/v1/templates/{quote(name, safe='')}", json=template).content
+        )
+
+    def template(self, name: str) -> TemplateAnswer:
+        """Return a template."""
+        return TemplateAnswer.model_validate_json(self._call("GET", f"/v1/templates/{quote(name, safe='')}").content)
+
+    def templates(self) -> Iterator[TemplateAnswer]:
+        """Yield all templates, by name."""
+        cursor = None
+        while True:
+            page = self._call("GET", "/v1/templates", params={"cursor": cursor} if cursor else {}).json()
+            yield from (TemplateAnswer.model_validate(each) for each in page["data"])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def delete_template(self, name: str) -> None:
+        """Delete a template."""
+        self._call("DELETE", f"/v1/templates/{quote(name, safe='')}")
 
     def wait(self, job_id: str, *, seconds: int = WAIT_SECONDS) -> JobAnswer:
         """Return the job once it has finished, or as it is after some seconds."""
@@ -130,7 +189,11 @@ class ServiceClient:
             else:
                 if response.status_code < 400:
                     return response
-                if response.status_code not in {409, 429, 502, 503} or time.monotonic() > deadline:
+                # Only a conflict that passes by itself says when to ask again.
+                is_passing = response.status_code in {429, 502, 503} or (
+                    response.status_code == 409 and "Retry-After" in response.headers
+                )
+                if not is_passing or time.monotonic() > deadline:
                     raise CommandFailed(explain(response, names))
                 pause = max(pause, _seconds(response.headers))
             time.sleep(min(pause, max(0.0, deadline - time.monotonic())))

@@ -1,4 +1,4 @@
-"""`inkpost read`: submit images to a running service, watch, print the text."""
+"""`inkpost read`: submit images or forms to a running service, watch, print the text."""
 
 import csv
 import json
@@ -6,17 +6,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.failure import CommandFailed
+from cli.forms import CUTS, FORMATS, LOOK_SECONDS, complain, finish, progress_bar, read_form, read_password, write
+from cli.options import service_options
 from cli.service_client import JobAnswer, LineAnswer, NamedImage, ServiceClient
 
 MAX_LINES_PER_JOB = 500
 MAX_BYTES_PER_JOB = 16 * 1024 * 1024
-LOOK_SECONDS = 2  # how often the progress bar moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +32,82 @@ class ReadLine:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--url", envvar="INKPOST_URL", default="http://127.0.0.1:8000", show_default=True, show_envvar=True)
-@click.option("--api-key", envvar="INKPOST_API_KEY", required=True, show_envvar=True, help="A key of the service.")
+@service_options
 @click.option("--model", help="A model that the service serves; else its default.")
-@click.option("--json", "style", flag_value="json", help="Print one JSON array.")
-@click.option("--csv", "style", flag_value="csv", help="Print CSV with a header.")
-def read(*, files: Sequence[Path], url: str, api_key: str, model: str | None, style: str | None) -> None:
-    """Read the line images FILE... with a running service and print their text, in the order given.
+@click.option("--cut", type=click.Choice(CUTS), help="How a form becomes lines; else as the form allows.")
+@click.option("--pages", metavar="RANGES", help="Pages of a form to look at, such as 1-3,7.")
+@click.option("--template", metavar="NAME", help="Cut a form as this template says; see `inkpost template`.")
+@click.option(
+    "--password-file", type=click.File(), help="File whose first line opens an encrypted form; - is standard input."
+)
+@click.option("--password-prompt", is_flag=True, help="Ask for the password of an encrypted form.")
+@click.option("--format", "wanted", type=click.Choice(FORMATS), help="As what the texts are written.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write to, as --format says.")
+@click.option("--json", "style", flag_value="json", help="Print one JSON array; of a form, its job.")
+@click.option("--csv", "style", flag_value="csv", help="Print CSV with a header; of a form, as --format csv.")
+def read(
+    *,
+    files: Sequence[Path],
+    url: str,
+    api_key: str,
+    model: str | None,
+    cut: str | None,
+    pages: str | None,
+    template: str | None,
+    password_file: TextIO | None,
+    password_prompt: bool,
+    wanted: str | None,
+    output: Path | None,
+    style: str | None,
+) -> None:
+    """Read line images or form PDFs with a running service and print their text, in the order given.
 
-    The text goes to standard output, one line a file; progress and complaints go to standard error. The exit status is
-    1 when any file could not be read. Ctrl-C cancels what has not been read yet.
+    The text goes to standard output, one line a file, or a line of a form; progress and complaints go to standard
+    error. With --format the service writes all that was read as one file: pdf is the form with an invisible layer of
+    text, form the form with its fields filled in. The exit status is 1 when any line could not be read. Ctrl-C cancels
+    what has not been read yet.
 
     \b
     Examples:
       export INKPOST_API_KEY=$(cat inkpost-data/api-key)
       inkpost read surname.png first-name.png
       inkpost read --csv scans/*.png > scans.csv
+      inkpost read form.pdf --format csv
+      inkpost read form.pdf --template intake --format form --output filled.pdf
     """
-    for file in files:
-        if file.suffix.lower() == ".pdf":
-            raise click.BadParameter(f"{file} is a PDF; this version reads images of single lines", param_hint="FILE")
+    document = {
+        name: value
+        for name, value in {
+            "cut": cut,
+            "pages": pages,
+            "template": template,
+            "password": read_password(password_file, prompt=password_prompt),
+        }.items()
+        if value is not None
+    }
+    forms = [file for file in files if file.suffix.lower() == ".pdf"]
+    if forms and len(forms) < len(files):
+        raise click.UsageError("PDFs and images are read in calls of their own.")
+    if document and not forms:
+        raise click.UsageError(f"--{next(iter(document))} is for PDFs.")
+    if len(forms) > 1 and output is not None:
+        raise click.UsageError("--output takes one form.")
     with ServiceClient(url, api_key) as client:
-        lines = read_images(client, files, model=model)
-    show(lines, style)
-    if any(line.error for line in lines):
+        if forms:
+            jobs = [(form, read_form(client, form, document, model=model)) for form in forms]
+            failed = [complain(file, job) for file, job in jobs]
+            for _, job in jobs:
+                write(client.transcript(job.id, wanted or style or "txt"), output)
+            is_complete = not any(failed)
+        elif wanted is not None or output is not None:
+            job = read_together(client, files, model=model)
+            write(client.transcript(job.id, wanted or "txt"), output)
+            is_complete = not complain(None, job)
+        else:
+            lines = read_images(client, files, model=model)
+            show(lines, style)
+            is_complete = not any(line.error for line in lines)
+    if not is_complete:
         sys.exit(1)
 
 
@@ -68,8 +120,7 @@ def read_images(
 ) -> list[ReadLine]:
     """Read the files' lines with a progress bar; the answer has one entry a file, in the same order."""
     jobs: list[tuple[Sequence[Path], JobAnswer]] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("Reading", total=len(files))
         try:
             for batch, images in batches(files):
@@ -92,6 +143,20 @@ def read_images(
         for batch, job in jobs
         for file, line in zip(batch, sorted(job.lines, key=lambda line: line.index), strict=True)
     ]
+
+
+def read_together(client: ServiceClient, files: Sequence[Path], *, model: str | None = None) -> JobAnswer:
+    """Read the files as one job, each line named after its file.
+
+    Raises:
+        CommandFailed: they are too many for that.
+    """
+    (_, images), *more = batches(files)
+    if more:
+        raise CommandFailed(
+            f"--format writes one job, of at most {MAX_LINES_PER_JOB} images and {MAX_BYTES_PER_JOB} bytes."
+        )
+    return finish(client, client.submit(images, model=model, with_names=True))
 
 
 def batches(files: Sequence[Path]) -> Iterator[tuple[Sequence[Path], Sequence[NamedImage]]]:

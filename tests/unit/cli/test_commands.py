@@ -68,12 +68,26 @@ def test_a_database_that_does_not_answer_is_one_clear_line(monkeypatch: pytest.M
         assert "hidden" not in shown.output
 
 
-def test_a_pdf_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
-    form = tmp_path / "form.pdf"
-    form.write_bytes(b"%PDF-1.7")
-    shown = CliRunner().invoke(main, ["read", "--api-key", "ink_x", "--url", "http://127.0.0.1:1", str(form)])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["form.pdf", "line.png"], "calls of their own"),
+        (["line.png", "--cut", "page"], "--cut is for PDFs"),
+        (["line.png", "--template", "intake"], "--template is for PDFs"),
+        (["form.pdf", "other.PDF", "--output", "out.csv"], "--output takes one form"),
+        (["form.pdf", "--format", "docx"], "docx"),
+        (["form.pdf", "--cut", "regions"], "regions"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("form.pdf", "other.PDF", "line.png"):
+        (tmp_path / name).write_bytes(b"%PDF-1.7")
+    shown = CliRunner().invoke(main, ["read", "--api-key", "ink_x", "--url", "http://127.0.0.1:1", *words])
     assert shown.exit_code == 2
-    assert "PDF" in shown.output
+    assert said in shown.output
 
 
 def test_a_service_that_does_not_answer_is_one_clear_line(tmp_path: Path) -> None:
