@@ -111,7 +111,7 @@ class ServiceClient:
         return JobAnswer.model_validate_json(answer.content)
 
     def submit_form(self, pdf: bytes, document: Mapping[str, str], *, model: str | None = None) -> JobAnswer:
-        """Submit a form PDF; `document` says how it is cut. It is one job however often it is sent, as with `submit`."""
+        """Submit a form PDF; `document` says how it is cut. It is one job, as with `submit`."""
         options: dict[str, Any] = {"document": document} | ({"model": model} if model else {})
         parts = {
             "pdf": ("form.pdf", pdf, "application/pdf"),
