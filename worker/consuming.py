@@ -21,6 +21,7 @@ CONSUMER_OPTIONS: dict[str, Any] = {
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
     "broker_connection_timeout": 5,
+    "broker_transport": "worker.broker:Transport",
     "broker_transport_options": {
         "visibility_timeout": 600,
         "socket_connect_timeout": 5,

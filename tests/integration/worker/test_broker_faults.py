@@ -60,6 +60,24 @@ def test_a_worker_consumes_again_after_its_broker_was_killed_and_restarted(
         ring_until_read(desk, bells)
 
 
+def test_a_worker_consumes_again_after_its_broker_was_away_when_it_answered_a_bell(
+    desk: Desk, slow_sweeps: Settings, own_redis: LocalRedis, tmp_path: Path
+) -> None:
+    slow = slow_sweeps.model_copy(update={"worker": slow_sweeps.worker.model_copy(update={"model": "fake:1000"})})
+    settings = with_broker(slow, own_redis.url)
+    bells = Bells(settings)
+    with WorkerProcess(settings, tmp_path) as worker:
+        ring_until_read(desk, bells)
+        job_id = desk.submit([picture()], is_ringing=False)
+        bells.ring(lines_queue("fake"), is_forced=True)
+        eventually(lambda: desk.running(job_id) == 1, message="the line was never claimed")
+        own_redis.kill()
+        eventually(lambda: "Couldn't ack" in worker.output(), message="the bell was not answered")
+        own_redis.start()
+        ring_until_read(desk, bells)
+    desk.assert_read(job_id)
+
+
 def test_a_worker_consumes_again_after_its_connection_went_silent(
     desk: Desk, slow_sweeps: Settings, redis_url: str, tmp_path: Path
 ) -> None:
