@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from api.document_schemas import DocumentOptions, DocumentRequest, DocumentSummary, DocumentView
 from api.schemas import (
+    EVENT_WORDS,
     Body,
     IncludeWord,
     JobEventWord,
@@ -39,7 +40,10 @@ class JobWebhookRequest(Body):
 
     url: str = Field(description="Where events are POSTed: https, at a public address.")
     events: list[JobEventWord] | None = Field(
-        None, min_length=1, description="Which events; unset is every way in which a job ends."
+        None,
+        min_length=1,
+        max_length=EVENT_WORDS,
+        description="Which events; unset is every way in which a job ends.",
     )
     include: IncludeWord = Field("summary", description="`results` adds the lines to the event of the job's end.")
 

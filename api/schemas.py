@@ -17,6 +17,7 @@ LineSourceWord = Literal["recognised", "typed"]
 PriorityWord = Literal["interactive", "default", "bulk"]
 EndingWord = Literal["job.succeeded", "job.partial", "job.failed", "job.canceled"]
 JobEventWord = Literal[EndingWord, "job.started", "job.progress"]
+EVENT_WORDS = 6  # as many as there are: a list of events names each once
 IncludeWord = Literal["summary", "results"]
 assert {word.value for word in JobStatus} == set(JobStatusWord.__args__)  # type: ignore[attr-defined]  # noqa: S101
 assert {word.value for word in LineStatus} == set(LineStatusWord.__args__)  # type: ignore[attr-defined]  # noqa: S101

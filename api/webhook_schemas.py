@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from api.schemas import Body, IncludeWord, JobEventWord, Query
+from api.schemas import EVENT_WORDS, Body, IncludeWord, JobEventWord, Query
 
 EventWord = Literal[
     "job.succeeded", "job.partial", "job.failed", "job.canceled", "job.started", "job.progress", "webhook.test"
@@ -27,6 +27,7 @@ class NewEndpoint(Body):
     events: list[JobEventWord] = Field(
         default_factory=lambda: [*_ENDINGS],
         min_length=1,
+        max_length=EVENT_WORDS,
         description="Which events; unset is every way in which a job ends. `job.started` and `job.progress` are extra.",
     )
     include: IncludeWord = Field("summary", description="`results` adds the lines to events of finished jobs.")
@@ -38,7 +39,7 @@ class EndpointChanges(Body):
     """What to change; what is left out stays."""
 
     url: str | None = None
-    events: list[JobEventWord] | None = Field(None, min_length=1)
+    events: list[JobEventWord] | None = Field(None, min_length=1, max_length=EVENT_WORDS)
     include: IncludeWord | None = None
     description: str | None = Field(None, max_length=255)
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 import pytest
@@ -50,7 +51,7 @@ class TemplatedPostgres:
             connection.execute(statement)
 
 
-def unavailable(reason: str) -> None:
+def unavailable(reason: str) -> NoReturn:
     """Skip the test at a desk; fail it in CI, where nothing may be missing."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)

@@ -58,8 +58,8 @@ def parse_url(url: str, policy: Webhooks) -> Target:
         raise UrlNotAllowed("The URL must begin with https://.")
     if "@" in parts.netloc or "#" in url:
         raise UrlNotAllowed("The URL must have no user name and no fragment.")
-    port = port or _DEFAULT_PORTS[parts.scheme]
-    if policy.allowed_ports and port not in policy.allowed_ports:
+    port = _DEFAULT_PORTS[parts.scheme] if port is None else port
+    if port == 0 or (policy.allowed_ports and port not in policy.allowed_ports):
         raise UrlNotAllowed("This port is not allowed.")
     host, address = _host(parts, policy)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -71,8 +71,12 @@ def _host(parts: SplitResult, policy: Webhooks) -> tuple[str, Address | None]:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
+        if "[" in parts.netloc:  # [v1.name] is a form of address that nobody uses
+            raise UrlNotAllowed(NOT_ALLOWED) from None
         return _name(host, policy), None
-    if not is_allowed(address, policy.allowed_networks):
+    # A zone, fe80::1%eth0, means something on this machine only, and would go into SNI and Host.
+    is_zoned = isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None
+    if is_zoned or not is_allowed(address, policy.allowed_networks):
         raise UrlNotAllowed(NOT_ALLOWED)
     return host, address
 

@@ -21,6 +21,18 @@ DENIED = """
 """
 PUBLIC = "1.1.1.1 93.184.215.14 172.15.0.1 172.32.0.1 192.0.1.1 168.63.129.17 2606:2800:220:1::1 2a00:1450::1"
 
+# What urllib, the C library and browsers read differently; none of it may lead past the check.
+READ_IN_TWO_WAYS = """
+https://0177.0.0.1/ https://0x7f.0x1/ https://127.0.0.1./ https://127.0.0.1../ https://1.2.3/ https://1.2.3.4.5/
+https://a.1/ https://a.0x7f/ https://[::1]./ https://[::1%25lo]/ https://[fe80::1%25eth0]/
+https://[2606:2800:220:1::1%25eth0]/ https://[::ffff:93.184.215.14%25eth0]/ https://[v1.x]/ https://[127.0.0.1]/
+https://[::ffff:7f00:1]/ https://[::ffff:0:127.0.0.1]/ https://127.0.0.1%2f.example.com/
+https://example.com\\@127.0.0.1/ https://example.com#@127.0.0.1/ https://127.0.0.1?.example.com/
+https://127.0.0.1;.example.com/ https://1.1.1.1:443:80/ https://a.com:99999/ https://a.com:-1/ https://a.com:0/
+https://a.com:\N{ARABIC-INDIC DIGIT ONE}/ https://1\N{IDEOGRAPHIC FULL STOP}1.1.1/ https:/a.com https:a.com
+//a.com/ https://-a.com/ https://a_b.com/ https://foo.localhost/ https://metadata/ https://a.lan/
+"""
+
 
 @pytest.mark.parametrize("text", DENIED.split())
 def test_no_address_that_leads_inward_or_nowhere_is_allowed(text: str) -> None:
@@ -69,11 +81,26 @@ def test_a_good_url_is_taken_apart(url: str, host: str, port: int, path: str, ho
     assert (target.host, target.port, target.path, target.host_header) == (host, port, path, host_header)
 
 
+@pytest.mark.parametrize("url", READ_IN_TWO_WAYS.split())
+def test_a_url_that_can_be_read_in_two_ways_is_refused(url: str) -> None:
+    with pytest.raises(UrlNotAllowed):
+        parse_url(url, Webhooks(allow_http=True, allowed_ports=()))
+
+
 def test_pauses_grow_to_a_day_and_end() -> None:
     pauses = [pause_after(attempt, None, chance=0.5) for attempt in range(1, MOST_ATTEMPTS)]
     assert pauses == list(PAUSES_SECONDS)
     assert pause_after(MOST_ATTEMPTS, None) is None
     assert [pause_after(1, None, chance=chance) for chance in (0.0, 1.0)] == [4.0, 6.0]
+
+
+def test_the_defaults_are_what_is_promised() -> None:
+    policy = Webhooks()
+    assert (policy.attempt_seconds, policy.connect_seconds) == (15, 3)
+    assert (policy.max_in_flight_per_endpoint, policy.secret_overlap_seconds) == (4, 86_400)
+    assert policy.give_up_seconds == 5 * 86_400
+    minute, hour = 60, 3_600
+    assert list(PAUSES_SECONDS) == [5, 5 * minute, 30 * minute, *(n * hour for n in (2, 5, 10, 14, 20, 24))]
 
 
 def test_retry_after_lengthens_a_pause_to_a_day_at_most() -> None:

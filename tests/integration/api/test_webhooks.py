@@ -155,5 +155,7 @@ def test_a_job_s_webhook_is_checked_like_everything_else(caller: Caller) -> None
     assert answer.json["errors"][0]["pointer"] == "/webhook/url"
     assert code_of(caller.submit(webhook={"url": URL, "events": []})) == (422, "too_few")
     assert code_of(caller.submit(webhook={"url": URL, "events": ["job.eaten"]})) == (422, "invalid_value")
+    assert code_of(caller.submit(webhook={"url": URL, "events": ["job.failed"] * 7})) == (422, "too_many")
+    assert code_of(caller("POST", WEBHOOKS, json={"url": URL, "events": ["job.failed"] * 7})) == (422, "too_many")
     assert code_of(caller.submit(webhook={"url": URL, "secret": "mine"})) == (422, "unknown_field")
     assert caller("GET", "/v1/jobs").json["data"] == []

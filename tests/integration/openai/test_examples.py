@@ -10,22 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.integration.openai.conftest import Place, picture
+from tests.node import install_packages
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
 def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder in which Node finds the client, or skip: a machine with Python may lack Node or its registry."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("OpenAI's Node client is tested where node and npm are installed; nothing else needs them")
-    folder = tmp_path_factory.mktemp("node")
-    shutil.copy(ROOT / "examples" / "package.json", folder)
-    command = ["npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
-    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
-    if installed.returncode != 0:
-        pytest.skip(f"npm could not install OpenAI's client: {installed.stderr[-300:]}")
-    return folder
+    """Give a folder in which Node finds OpenAI's client."""
+    return install_packages(ROOT / "examples" / "package.json", tmp_path_factory.mktemp("node"))
 
 
 def environment(place: Place) -> dict[str, str]:

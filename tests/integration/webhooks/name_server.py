@@ -61,7 +61,7 @@ class NameServer:
         addresses = self._answers[name]
         if addresses and isinstance(addresses[0], list | tuple):
             chosen = addresses[0]
-            if kind == "AAAA" and len(addresses) > 1:  # asked last: the next question gets the next answer
+            if kind == "A" and len(addresses) > 1:  # asked last, after AAAA: the next look-up gets the next answer
                 addresses.pop(0)
         else:
             chosen = addresses

@@ -101,7 +101,7 @@ class Receiver:
 
 
 @contextmanager
-def receiving(*answers: Answer, port: int = 0) -> Iterator[Receiver]:
+def receiving(*answers: Answer, port: int = 0, host: str = "127.0.0.1") -> Iterator[Receiver]:
     """Run a receiver on a free port of this machine."""
     receiver = Receiver(*answers)
 
@@ -110,7 +110,7 @@ def receiving(*answers: Answer, port: int = 0) -> Iterator[Receiver]:
         block_on_close = False
         request_queue_size = 256
 
-    server = Server(("127.0.0.1", port), _Handler)
+    server = Server((host, port), _Handler)
     server.receiver = receiver  # type: ignore[attr-defined]
     server.is_closing = threading.Event()  # type: ignore[attr-defined]
     receiver.port = server.server_address[1]

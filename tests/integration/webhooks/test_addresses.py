@@ -4,18 +4,22 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from core.webhooks.registration import check_url
 from core.words import DeliveryStatus
 from tests.integration.webhooks.conftest import PostOffice
 from tests.integration.webhooks.name_server import name_server
 from tests.integration.webhooks.receiver import receiving
+from tests.servers import unavailable
 
 NAME = "forms.example"
 _FORGET = text("DELETE FROM webhook_endpoints")
@@ -38,11 +42,27 @@ def test_a_name_is_resolved_once_and_connected_to_there(office: PostOffice) -> N
 
 
 def test_a_name_that_turns_inward_after_it_was_registered_is_refused(office: PostOffice) -> None:
-    with receiving() as receiver, name_server({NAME: [["127.0.0.1"], ["127.0.0.2"], ["127.0.0.1"]]}) as names:
-        narrow = office.with_policy(nameservers=(names.address,), allowed_networks=())
-        # Its first answer, at registration, was harmless; what counts is the answer at the attempt.
-        assert attempt_to(narrow, f"http://{NAME}:{receiver.port}/hook") == "url_not_allowed"
+    answers = [["93.184.215.14"], ["127.0.0.1"]]
+    with receiving() as receiver, name_server({NAME: answers}) as names:
+        closed = office.with_policy(nameservers=(names.address,), allowed_networks=())
+        url = f"http://{NAME}:{receiver.port}/hook"
+        check_url(url, closed.policy, closed.resolve, pointer="/url", timeout_seconds=5)
+        assert attempt_to(closed, url) == "url_not_allowed"
     assert receiver.received == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 without being told")
+def test_an_attempt_connects_to_the_address_that_was_checked_whatever_the_name_says_next(office: PostOffice) -> None:
+    answers = [["127.0.0.2"], ["127.0.0.1"]]
+    with (
+        receiving(host="127.0.0.2") as checked,
+        receiving(port=checked.port) as inside,
+        name_server({NAME: answers}) as names,
+    ):
+        own = office.with_policy(nameservers=(names.address,), allowed_networks=[ip_network("127.0.0.2/32")])
+        assert attempt_to(own, f"http://{NAME}:{checked.port}/hook") is None
+        assert own.resolve(NAME, 5) == [ip_address("127.0.0.1")]  # who asks again is led astray
+    assert (len(checked.received), inside.received) == (1, [])
 
 
 def test_a_name_with_one_denied_address_among_good_ones_is_refused(office: PostOffice) -> None:
@@ -136,7 +156,7 @@ def _openssl(*words: str | Path) -> None:
 @pytest.fixture
 def certificates(tmp_path: Path) -> Certificates:
     if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl command")
+        unavailable("needs the openssl command")
     return Certificates(tmp_path)
 
 
