@@ -1,6 +1,5 @@
 """/v1/webhook-endpoints: who is told of events."""
 
-import datetime as dt
 import uuid
 
 import structlog
@@ -169,7 +168,7 @@ def rotate_endpoint_secret(call: Call[NoQuery], endpoint_id: str) -> Response:
     secret = read_secret(read_json(NewSecret, is_optional=True).secret)
     with call.services.transaction() as session:
         endpoint = _find(session, call, endpoint_id, lock=True)
-        fresh = endpoints.rotate_secret(endpoint, secret, call.services.settings.webhooks)
+        fresh = endpoints.rotate_secret(session, endpoint, secret, call.services.settings.webhooks)
         session.flush()
         answer = {**_value(session, endpoint), "secret": secret_text(fresh)}
     log.info("endpoint.secret_rotated", endpoint_id=endpoint_id)
@@ -237,12 +236,13 @@ def test_endpoint(call: Call[NoQuery], endpoint_id: str) -> Response:
 def replay_events(call: Call[NoQuery], endpoint_id: str) -> Response:
     """Send again what happened in a time range, with the ids it had, as far as the endpoint's filter asks for it."""
     wanted = read_json(ReplayRequest)
-    until = wanted.until or dt.datetime.now(dt.UTC)
-    if until <= wanted.since:
+    if wanted.until is not None and wanted.until <= wanted.since:
         raise InvalidRequest([Fault("/until", "`until` is after `since`.", "out_of_range")])
     with call.services.transaction() as session:
         endpoint = _find(session, call, endpoint_id)
-        replayed = replay(session, endpoint, since=wanted.since, until=until, is_missed_only=wanted.scope == "missed")
+        replayed = replay(
+            session, endpoint, since=wanted.since, until=wanted.until, is_missed_only=wanted.scope == "missed"
+        )
     log.info("endpoint.replayed", endpoint_id=endpoint_id, planned=replayed.planned)
     answer = {"object": "webhook_replay", "planned": replayed.planned, "resume_since": timestamp(replayed.resume_at)}
     return json_response(answer, 202)

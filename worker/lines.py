@@ -229,7 +229,7 @@ def _phase(name: str) -> Iterator[None]:
 def _count_waits(lines: Sequence[ClaimedLine]) -> float:
     """Count how long each line waited since its job was submitted, and return the longest wait in seconds."""
     now = dt.datetime.now(dt.UTC)
-    waits = [(now - line.submitted_at).total_seconds() for line in lines]
+    waits = [max(0.0, (now - line.submitted_at).total_seconds()) for line in lines]  # our clock may be behind
     for wait in waits:
         QUEUED_SECONDS.observe(wait)
     return max(waits)

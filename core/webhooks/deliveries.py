@@ -19,7 +19,10 @@ from core.words import DeliveryStatus
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
-    """A delivery that this process may send, with everything it needs. `secrets` starts with the newest."""
+    """A delivery that this process may send, with everything it needs.
+
+    `secrets` starts with the newest; the moments are by the database's clock.
+    """
 
     id: uuid.UUID
     claim: int
@@ -31,6 +34,7 @@ class ClaimedDelivery:
     secrets: tuple[bytes, ...]
     body: bytes
     due_at: dt.datetime
+    started_at: dt.datetime
 
 
 # One hop over ix_deliveries_due for each endpoint that has something queued, however much that is.
@@ -94,7 +98,7 @@ WITH room AS MATERIALIZED (
 )
 SELECT claimed.id, claimed.claim, claimed.attempt, claimed.endpoint_id, claimed.event_id, events.type AS event_type,
        CASE WHEN room.is_registered THEN room.url ELSE coalesce(jobs.webhook_url, room.url) END AS url,
-       room.secret, room.previous_secret, claimed.due_at,
+       room.secret, room.previous_secret, claimed.due_at, claimed.started_at,
        CASE WHEN claimed.include = 'results' THEN coalesce(events.body_with_lines, events.body) ELSE events.body END
        AS body
 FROM claimed

@@ -114,7 +114,7 @@ def count_deliveries(session: Session, endpoint_ids: Sequence[uuid.UUID]) -> dic
     return counts
 
 
-def rotate_secret(endpoint: WebhookEndpoint, secret: bytes | None, policy: Webhooks) -> bytes:
+def rotate_secret(session: Session, endpoint: WebhookEndpoint, secret: bytes | None, policy: Webhooks) -> bytes:
     """Give a registered endpoint a new secret and return it; for a while the replaced one signs too.
 
     Raises:
@@ -124,7 +124,7 @@ def rotate_secret(endpoint: WebhookEndpoint, secret: bytes | None, policy: Webho
         detail = "Your own secret signs for a URL that a job named: POST /v1/webhook-secret/rotate."
         raise InvalidRequest([Fault("", detail, "invalid_value")])
     endpoint.previous_secret = endpoint.secret
-    endpoint.previous_secret_expires_at = _overlap_end(policy)
+    endpoint.previous_secret_expires_at = _overlap_end(session, policy)
     endpoint.secret = secret or new_secret()
     return endpoint.secret
 
@@ -133,13 +133,14 @@ def rotate_client_secret(session: Session, client_id: uuid.UUID, secret: bytes |
     """Give the client a new secret, or its first; for a while the replaced one signs too."""
     client = session.get_one(Client, client_id, with_for_update={"key_share": True})
     client.webhook_previous_secret = client.webhook_secret
-    client.webhook_previous_secret_expires_at = _overlap_end(policy) if client.webhook_secret else None
+    client.webhook_previous_secret_expires_at = _overlap_end(session, policy) if client.webhook_secret else None
     client.webhook_secret = secret or new_secret()
     return client
 
 
-def _overlap_end(policy: Webhooks) -> dt.datetime:
-    return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=policy.secret_overlap_seconds)
+def _overlap_end(session: Session, policy: Webhooks) -> dt.datetime:
+    """Return when a replaced secret ends, by the database's clock, as all that is compared with it."""
+    return session.scalars(select(func.now())).one() + dt.timedelta(seconds=policy.secret_overlap_seconds)
 
 
 def enable(endpoint: WebhookEndpoint) -> None:
@@ -152,7 +153,7 @@ def enable(endpoint: WebhookEndpoint) -> None:
 def disable(session: Session, endpoint: WebhookEndpoint) -> None:
     """Send nothing more to the endpoint; what was planned is canceled. A second call changes nothing."""
     if endpoint.disabled_at is None:
-        endpoint.disabled_at = dt.datetime.now(dt.UTC)
+        endpoint.disabled_at = session.scalars(select(func.now())).one()
         endpoint.disabled_reason = "client"
         session.flush()
         cancel_queued(session, [endpoint.id])

@@ -101,10 +101,10 @@ def replay(
     endpoint: WebhookEndpoint,
     *,
     since: dt.datetime,
-    until: dt.datetime,
+    until: dt.datetime | None = None,
     is_missed_only: bool = True,
 ) -> Replayed:
-    """Plan to send again what happened from `since` up to `until`, in the order in which it happened.
+    """Plan to send again what happened from `since` up to `until` or else now, in the order in which it happened.
 
     Events that are on their way to this endpoint anyway are left out; so are, by default, those that arrived.
 
@@ -112,6 +112,7 @@ def replay(
         EndpointDisabled: it must be enabled first.
     """
     _check_enabled(endpoint)
+    until = until or session.scalars(select(func.clock_timestamp())).one()
     known = [*_UNDER_WAY, *([DeliveryStatus.SUCCEEDED] if is_missed_only else [])]
     arrived = select(Delivery.id).where(
         Delivery.event_id == Event.id, Delivery.endpoint_id == endpoint.id, Delivery.status.in_(known)
@@ -140,7 +141,7 @@ def send_test(session: Session, endpoint: WebhookEndpoint) -> uuid.UUID:
     """
     _check_enabled(endpoint)
     event_id = new_uuid()
-    body = test_body(dt.datetime.now(dt.UTC), public_id(ENDPOINT_PREFIX, endpoint.id))
+    body = test_body(session.scalars(select(func.now())).one(), public_id(ENDPOINT_PREFIX, endpoint.id))
     session.add(Event(id=event_id, client_id=endpoint.client_id, type=EventType.WEBHOOK_TEST, body=body))
     session.flush()
     return _plan(session, endpoint, [event_id], Include.SUMMARY)[0]

@@ -4,7 +4,6 @@ Each turn is one transaction: record every receipt that has come in, then claim 
 the busier it gets the more is recorded at once, and a slow receiver holds its own few threads and nothing else.
 """
 
-import datetime as dt
 import queue
 import threading
 from collections.abc import Sequence
@@ -106,7 +105,7 @@ class Dispatcher:
         self._tell(receipts, recorded)
         for delivery in claimed:
             self._in_flight += 1
-            DELAY_SECONDS.observe(max(0.0, (dt.datetime.now(dt.UTC) - delivery.due_at).total_seconds()))
+            DELAY_SECONDS.observe((delivery.started_at - delivery.due_at).total_seconds())
             self._pool.submit(self._send, delivery)
         IN_FLIGHT.set(self._in_flight)
         if claimed:

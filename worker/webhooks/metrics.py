@@ -14,5 +14,8 @@ DELAY_SECONDS = Histogram(
     buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 1000, 10000),
 )
 IN_FLIGHT = Gauge("inkpost_deliveries_in_flight", "Attempts on the way now.")
+CLOCK_OFFSET = Gauge(
+    "inkpost_clock_offset_seconds", "This machine's clock less the database's; receivers bear five minutes at most."
+)
 STALE_RECEIPTS = Counter("inkpost_stale_receipts_total", "Receipts dropped because the lease was lost.")
 DISABLED = Counter("inkpost_endpoints_disabled_total", "Endpoints disabled by us.", ["reason"])

@@ -12,6 +12,7 @@ from core.webhooks.resolving import create_resolver
 from worker.batches.clerk import Clerk
 from worker.duties import Duties
 from worker.sweeping import sweep_and_ring
+from worker.webhooks.clock import ClockWatch
 from worker.webhooks.dispatcher import Dispatcher
 from worker.webhooks.sender import Sender
 
@@ -42,6 +43,7 @@ class WebhooksProcess:
         self._bells.attach(self._sessions)
         sender = Sender(settings.webhooks, create_resolver(settings.webhooks))
         self._clerk = Clerk(settings, self._sessions)
+        self._clock = ClockWatch()
         self.dispatcher = Dispatcher(settings, self._sessions, sender)
         # At the same pace as the recognisers sweep, for one of them may be all that is alive.
         self._duties = Duties("sweeper", {"sweep": (self._sweep, settings.leases.sweep_seconds)})
@@ -67,4 +69,6 @@ class WebhooksProcess:
         self._engine.dispose()
 
     def _sweep(self) -> None:
+        with self._sessions() as session:
+            self._clock.look(session)
         sweep_and_ring(self._sessions, self._settings, self._bells)

@@ -202,7 +202,7 @@ def test_a_secret_rotated_between_attempts_signs_along_for_a_day(office: PostOff
         office.send_due()
         with office.sessions.begin() as session:
             endpoint = session.query(WebhookEndpoint).one()
-            new = rotate_secret(endpoint, None, office.policy)
+            new = rotate_secret(session, endpoint, None, office.policy)
         office.travel(600)
         office.send_due()
         office.travel(86_400)
