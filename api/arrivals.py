@@ -13,6 +13,7 @@ from gunicorn.workers.gthread import TConn
 MAX_COLLECTED_BYTES = 64 * 1024  # of head and body; a longer body is read by a thread, which may refuse it by its head
 PATIENCE_SECONDS = 0.2  # after this a body that is not here yet needs one of the few places for slow ones
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
+_PATH = re.compile(rb"[A-Za-z]{1,16} (/[^\x00-\x20?#]{0,255})")
 _NEEDS_A_THREAD = re.compile(rb"\r\n(?:transfer-encoding|expect):", re.IGNORECASE)
 
 
@@ -33,6 +34,12 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no annotations
         self.deadline = 0.0
         self.on_deadline: Callable[[], None] | None = None
         self.is_closed = False
+
+    @property
+    def path(self) -> str:
+        """What the request asks for, as far as that can be told from its first line; empty when it cannot."""
+        found = _PATH.match(self.arrived)
+        return found[1].decode("latin-1") if found else ""
 
     def is_complete(self) -> bool:
         """Tell whether enough has arrived to spend a thread on it."""

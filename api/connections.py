@@ -35,6 +35,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no annotations
         super().__init__(*arguments, **keywords)
         self._request_seconds = float(self.app.settings.api.request_seconds)
         self._watched: dict[Connection, None] = {}  # in the order in which they began to wait
+        self._in_hand = threading.local()  # gunicorn tells handle_error of a socket, and not of what was asked
         # Half of the threads may be long-polls, so a quarter is always left for whoever is quick.
         self._slow_bodies = threading.BoundedSemaphore(max(1, self.cfg.threads // 4))
 
@@ -99,6 +100,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no annotations
         """Parse and answer a request, in a thread. A pipelined one has not been collected: its time starts now."""
         if conn.deadline <= time.monotonic():
             conn.deadline = time.monotonic() + self._request_seconds
+        self._in_hand.path = conn.path
         conn.hand_over()
         try:
             return super().handle(conn)
@@ -142,7 +144,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no annotations
     def _refuse(self, conn: Connection, error: InkpostError) -> None:
         self._unwatch(conn)
         try:
-            conn.sock.send(raw_answer(error))
+            conn.sock.send(raw_answer(error, conn.path))
         except OSError:
             self._close(conn)
             return
@@ -187,7 +189,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no annotations
             self.log.exception("request.crashed")
             error = InternalError()
         try:
-            client.sendall(raw_answer(error))
+            client.sendall(raw_answer(error, self._in_hand.path))
         except OSError as lost:
             self.log.debug("The answer was not sent: %s", lost)
 
@@ -214,14 +216,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no annotations
         conn.close()
 
 
-def raw_answer(error: InkpostError) -> bytes:
-    """Return a whole HTTP answer for a request that never reached the application."""
+def raw_answer(error: InkpostError, path: str) -> bytes:
+    """Return a whole HTTP answer for a request for `path` that never reached the application."""
     request_id = new_request_id()
-    content_type, body = body_of(error, path="", request_id=request_id)
+    content_type, body = body_of(error, path=path, request_id=request_id)
     status = status_of(error)
     headers = {
         **SECURITY_HEADERS,
-        **headers_of(error),
+        **headers_of(error, path=path),
         "X-Request-Id": request_id,
         "Content-Type": content_type,
         "Content-Length": str(len(body)),

@@ -94,8 +94,9 @@ def delete_file(session: Session, client_id: uuid.UUID, file_id: uuid.UUID) -> N
     session.flush()
 
 
+# One that is being cancelled reads on to answer each request that it will not have read.
 _IS_READING = (Batch.status == BatchStatus.VALIDATING) | (
-    (Batch.status == BatchStatus.IN_PROGRESS) & (Batch.requests_read < Batch.requests_total)
+    Batch.status.in_([BatchStatus.IN_PROGRESS, BatchStatus.CANCELLING]) & (Batch.requests_read < Batch.requests_total)
 )
 
 

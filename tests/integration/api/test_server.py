@@ -155,6 +155,27 @@ def test_a_head_that_cannot_be_parsed_is_refused_like_everything_else(server, re
 
 
 @pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        (("Bad Name: b",), 400, "bad_request"),
+        (("X: " + "a" * 9_000,), 431, "headers_too_large"),
+        (("X: " + "a" * 1_000_000,), 431, "headers_too_large"),
+        (("Transfer-Encoding: chunked", "Content-Length: 5"), 400, "bad_request"),
+        (("Transfer-Encoding: chunked",), 411, "length_required"),
+        (("Content-Length: 100000000",), 413, "body_too_large"),
+        (("Content-Length: 50",), 408, "request_timeout"),
+    ],
+)
+def test_what_the_server_itself_refuses_on_openai_s_paths_has_openai_s_shape(server, headers, status, code):
+    start = "POST /v1/chat/completions HTTP/1.1"
+    said = server.say(server.head(start, "Content-Type: application/json", *headers) + b"{")
+    head, _, body = said.raw.partition(b"\r\n\r\n")
+    assert (said.status, json.loads(body)["error"]["code"], said.count) == (status, code, 1)
+    assert b"Content-Type: application/json\r\n" in head
+    assert b"X-Should-Retry: " in head
+
+
+@pytest.mark.parametrize(
     "framing",
     [
         ("Transfer-Encoding: chunked", "Content-Length: 5"),

@@ -240,6 +240,46 @@ def test_a_canceled_batch_answers_every_request(slow):
     assert {each: line["error"]["code"] for each, line in told.items()} == dict.fromkeys("ab", "batch_cancelled")
 
 
+def test_a_batch_that_is_cancelled_before_all_of_it_was_looked_at_answers_all_of_it(settings, tmp_path):
+    settings = settings.model_copy(update={"openai": OpenAI(batch_chunk_requests=2)})
+    mortal = settings.model_copy(update={"failpoints": "batches.after_step"})
+    with serving(settings, tmp_path) as place, place.client() as client:
+        batch = started(client, *[request(each, picture()) for each in "abcdef"])
+        for _ in range(2):  # checked; the first two requests
+            with WebhooksProcess(mortal, tmp_path) as clerk:
+                eventually(lambda clerk=clerk: not clerk.is_running, 15, "the clerk did not die")
+        assert client.batches.cancel(batch.id).status == "cancelling"
+        with pytest.raises(openai.ConflictError) as failure:
+            client.files.delete(batch.input_file_id)
+        assert failure.value.code == "file_in_use"
+        with WebhooksProcess(settings, tmp_path):
+            done = ended(client, batch)
+        assert (done.status, done.output_file_id, done.request_counts.failed) == ("cancelled", None, 6)
+        assert list(answers(client, done.error_file_id)) == list("abcdef")
+        assert client.files.delete(batch.input_file_id).deleted
+
+
+def test_a_batch_that_expires_half_read_keeps_what_was_read(settings, tmp_path):
+    settings = settings.model_copy(update={"worker": Worker(model="fake:300", max_batch=1)})
+    pictures = {f"r{number}": picture() for number in range(30)}
+    recogniser, clerk = WorkerProcess(settings, tmp_path), WebhooksProcess(settings, tmp_path)
+    with recogniser, clerk, serving(settings, tmp_path) as place, place.client() as client:
+        batch = started(client, *[request(each, one) for each, one in pictures.items()])
+        read = "SELECT count(*) FROM lines WHERE status = 'succeeded'"
+        eventually(lambda: int(str(place.scalar(read))) >= 2, 30, "nothing was read")
+        place.scalar("UPDATE batches SET expires_at = now() RETURNING 1")
+        done = ended(client, batch)
+        read, unread = answers(client, done.output_file_id), answers(client, done.error_file_id)
+    assert done.status == "expired"
+    assert (done.request_counts.completed, done.request_counts.failed) == (len(read), len(unread))
+    assert len(read) >= 2
+    assert {*read, *unread} == set(pictures)
+    assert len(read) + len(unread) == len(pictures)
+    assert {line["error"]["code"] for line in unread.values()} == {"batch_expired"}
+    for each, line in read.items():
+        assert line["response"]["body"]["choices"][0]["message"]["content"] == pictures[each].text
+
+
 def test_a_batch_whose_time_is_over_expires(slow):
     with slow.client() as client:
         batch = started(client, request("a", picture()))

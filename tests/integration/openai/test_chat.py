@@ -7,6 +7,7 @@ import pytest
 
 from core.words import Scope
 from tests.integration.openai.conftest import Place, asking, data_uri, make_key, picture
+from tests.waiting import eventually
 
 
 def test_the_texts_of_the_images_come_back_one_a_line_and_in_order(client):
@@ -53,6 +54,30 @@ def test_n_gives_as_many_readings_the_best_first(client):
     assert [choice.index for choice in answer.choices] == [0, 1, 2]
 
 
+def test_a_stream_tells_every_reading_and_the_tokens_of_the_best(client):
+    pictures = [picture(), picture()]
+    with client.chat.completions.stream(
+        model="fake", messages=asking(*pictures), n=2, logprobs=True, stream_options={"include_usage": True}
+    ) as stream:
+        for _ in stream:
+            pass
+        answer = stream.get_final_completion()
+    best, second = (choice.message.content for choice in answer.choices)
+    assert best == "\n".join(one.text for one in pictures)
+    assert second == "\n".join(f"{one.text}-1" for one in pictures)
+    assert "".join(token.token for token in answer.choices[0].logprobs.content) == best
+    assert {choice.finish_reason for choice in answer.choices} == {"stop"}
+    assert answer.usage.completion_tokens > 0
+
+
+@pytest.mark.parametrize("detail", ["auto", "low", "high", "original"])
+def test_the_detail_of_an_image_is_accepted_and_ignored(client, detail):
+    one = picture()
+    part = {"type": "image_url", "image_url": {"url": data_uri(one.png), "detail": detail}}
+    answer = client.chat.completions.create(model="fake", messages=[{"role": "user", "content": [part]}])
+    assert answer.choices[0].message.content == one.text
+
+
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 def test_a_line_that_is_cut_off_ends_with_length(client, name):
     answer = client.chat.completions.create(model="fake", messages=asking(picture()), **{name: 2})
@@ -95,6 +120,22 @@ def test_keys_that_may_not_are_told_by_their_classes(place: Place):
         stranger.models.list()
     with pytest.raises(openai.PermissionDeniedError), place.client(make_key(place.settings, "r", Scope.READ)) as reader:
         reader.chat.completions.create(model="fake", messages=asking(picture()))
+
+
+def test_a_key_that_was_revoked_is_told_so(place: Place):
+    key = make_key(place.settings, "short")
+    with place.client(key) as client:
+        assert client.models.list().data
+        place.scalar("UPDATE api_keys SET revoked_at = now() WHERE id = %s RETURNING 1", key.split("_")[1])
+        eventually(lambda: _refused(client) == (401, "key_revoked"), 10, "the key was never refused")
+
+
+def _refused(client: openai.OpenAI) -> tuple[int, str | None] | None:
+    try:
+        client.models.list()
+    except openai.AuthenticationError as error:
+        return error.status_code, error.code
+    return None
 
 
 def test_what_is_refused_says_where_and_why(client):
