@@ -149,7 +149,7 @@ def change_endpoint(call: Call[NoQuery], endpoint_id: str) -> Response:
 def delete_endpoint(call: Call[NoQuery], endpoint_id: str) -> Response:
     """Forget the endpoint and everything that was sent to it. To keep the history, disable it instead."""
     with call.services.transaction() as session:
-        session.delete(_find(session, call, endpoint_id))
+        session.delete(_find(session, call, endpoint_id, lock=True))
     log.info("endpoint.deleted", endpoint_id=endpoint_id)
     return Response(status=204)
 
@@ -219,7 +219,7 @@ def disable_endpoint(call: Call[NoQuery], endpoint_id: str) -> Response:
 def test_endpoint(call: Call[NoQuery], endpoint_id: str) -> Response:
     """Send an event of type `webhook.test`, whatever the endpoint's filter."""
     with call.services.transaction() as session:
-        delivery_id = send_test(session, _find(session, call, endpoint_id))
+        delivery_id = send_test(session, _find(session, call, endpoint_id, keep=True))
         answer = delivery_value(find_delivery(session, call.caller.client_id, delivery_id))
     return json_response(answer, 202)
 
@@ -239,7 +239,7 @@ def replay_events(call: Call[NoQuery], endpoint_id: str) -> Response:
     if wanted.until is not None and wanted.until <= wanted.since:
         raise InvalidRequest([Fault("/until", "`until` is after `since`.", "out_of_range")])
     with call.services.transaction() as session:
-        endpoint = _find(session, call, endpoint_id)
+        endpoint = _find(session, call, endpoint_id, keep=True)
         replayed = replay(
             session, endpoint, since=wanted.since, until=wanted.until, is_missed_only=wanted.scope == "missed"
         )
@@ -248,11 +248,13 @@ def replay_events(call: Call[NoQuery], endpoint_id: str) -> Response:
     return json_response(answer, 202)
 
 
-def _find(session: Session, call: Call[NoQuery], endpoint_id: str, *, lock: bool = False) -> WebhookEndpoint:
+def _find(
+    session: Session, call: Call[NoQuery], endpoint_id: str, *, lock: bool = False, keep: bool = False
+) -> WebhookEndpoint:
     found = parse_public_id(ENDPOINT_PREFIX, endpoint_id)
     if found is None:
         raise NotFound
-    return find_endpoint(session, call.caller.client_id, found, lock=lock)
+    return find_endpoint(session, call.caller.client_id, found, lock=lock, keep=keep)
 
 
 def _value(session: Session, endpoint: WebhookEndpoint) -> dict[str, object]:

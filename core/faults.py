@@ -25,7 +25,12 @@ _CODES = {
     "string_unicode": "invalid_string",
     "value_error": "invalid_value",
 }
-_SENTENCES = {"extra_forbidden": "This field is not known here.", "missing": "This field is required."}
+_SENTENCES = {
+    "extra_forbidden": "This field is not known here.",
+    "missing": "This field is required.",
+    "dict_type": "Input should be an object.",
+    "model_type": "Input should be an object.",
+}
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -49,8 +54,16 @@ def faults_of(error: ValidationError) -> list[Fault]:
 def _fault(found: ErrorDetails) -> Fault:
     kind = found["type"]
     code = _CODES.get(kind, "invalid_type" if kind.endswith("_type") else "invalid_value")
-    message = found["msg"].removeprefix("Value error, ")
-    return Fault(_pointer(found["loc"]), _SENTENCES.get(kind, f"{message}."), code)
+    return Fault(_pointer(found["loc"]), _sentence(found), code)
+
+
+def _sentence(found: ErrorDetails) -> str:
+    kind, bounds = found["type"], found.get("ctx", {})
+    if kind == "too_long":
+        return f"At most {bounds['max_length']}."
+    if kind == "too_short":
+        return f"At least {bounds['min_length']}."
+    return _SENTENCES.get(kind) or f"{found['msg'].removeprefix('Value error, ')}."
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

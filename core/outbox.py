@@ -40,7 +40,8 @@ FROM jobs
 JOIN webhook_endpoints AS endpoints ON endpoints.client_id = jobs.client_id
      AND (endpoints.is_registered OR endpoints.id = jobs.webhook_endpoint_id)
 WHERE jobs.id = ANY(:job_ids)
-""")
+FOR KEY SHARE OF endpoints SKIP LOCKED
+""")  # only a deletion is kept waiting by this, or passed over: nobody will listen there
 
 
 def record_ended(session: Session, job_ids: Sequence[uuid.UUID]) -> None:

@@ -17,6 +17,7 @@ async function imagePart(name) {
 }
 
 const names = process.argv.slice(2);
+if (names.length === 0) throw new Error("Name the images to read.");
 const parts = await Promise.all(names.map(imagePart));
 
 console.log("# now, a delta for each line");

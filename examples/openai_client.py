@@ -23,7 +23,7 @@ def image_part(name: str) -> dict[str, object]:
     return {"type": "image_url", "image_url": {"url": f"data:{media_type};base64,{data}"}}
 
 
-names = sys.argv[1:]
+names = sys.argv[1:] or sys.exit("Name the images to read.")
 messages = [{"role": "user", "content": [image_part(name) for name in names]}]
 
 print("# now, a delta for each line")

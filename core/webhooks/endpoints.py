@@ -67,7 +67,7 @@ def named_by_job(session: Session, client_id: uuid.UUID, url: str) -> uuid.UUID:
         raise InvalidRequest([Fault("/webhook", detail, "webhook_secret_required")])
     url = url.partition("?")[0]
     named = (WebhookEndpoint.client_id == client_id, WebhookEndpoint.url == url, ~WebhookEndpoint.is_registered)
-    query = select(WebhookEndpoint).where(*named)
+    query = select(WebhookEndpoint).where(*named).with_for_update(read=True, key_share=True)  # it is not deleted now
     endpoint = session.scalars(query).one_or_none()
     if endpoint is None:
         values = {"id": new_uuid(), "client_id": client_id, "url": url, "is_registered": False, "events": []}
@@ -79,15 +79,17 @@ def named_by_job(session: Session, client_id: uuid.UUID, url: str) -> uuid.UUID:
 
 
 def find_endpoint(
-    session: Session, client_id: uuid.UUID, endpoint_id: uuid.UUID, *, lock: bool = False
+    session: Session, client_id: uuid.UUID, endpoint_id: uuid.UUID, *, lock: bool = False, keep: bool = False
 ) -> WebhookEndpoint:
-    """Return the client's endpoint.
+    """Return the client's endpoint; `lock` it to change it, `keep` it from being deleted to refer to it.
 
     Raises:
         NotFound: there is none, or it is another client's: the two must look the same.
     """
     query = select(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.client_id == client_id)
-    endpoint = session.scalars(query.with_for_update(key_share=True) if lock else query).one_or_none()
+    if lock or keep:
+        query = query.with_for_update(read=keep, key_share=True)
+    endpoint = session.scalars(query).one_or_none()
     if endpoint is None:
         raise NotFound
     return endpoint

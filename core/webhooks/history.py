@@ -13,7 +13,7 @@ from core.errors import EndpointDisabled, NotFound
 from core.ids import new_uuid, public_id
 from core.tables import Delivery, Event, Job, WebhookEndpoint
 from core.webhooks.bodies import test_body
-from core.webhooks.endpoints import ENDPOINT_PREFIX
+from core.webhooks.endpoints import ENDPOINT_PREFIX, find_endpoint
 from core.words import DeliveryStatus, EventType, Include
 
 DELIVERY_PREFIX = "dlv"
@@ -91,7 +91,7 @@ def redeliver(session: Session, client_id: uuid.UUID, delivery_id: uuid.UUID) ->
         EndpointDisabled: its endpoint must be enabled first.
     """
     delivery = find_delivery(session, client_id, delivery_id).delivery
-    endpoint = session.get_one(WebhookEndpoint, delivery.endpoint_id)
+    endpoint = find_endpoint(session, client_id, delivery.endpoint_id, keep=True)
     _check_enabled(endpoint)
     return _plan(session, endpoint, [delivery.event_id], Include(delivery.include))[0]
 

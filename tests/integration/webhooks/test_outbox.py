@@ -1,7 +1,9 @@
 """The outbox: events are rows of the transaction that ends a job, whatever becomes of it, and go in their time."""
 
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import redis
 from sqlalchemy import event, text
@@ -12,6 +14,7 @@ from core.housekeeping import sweep, tidy
 from core.words import EventType
 from tests.integration.core.scenario import outcome_of
 from tests.integration.webhooks.conftest import PostOffice
+from tests.waiting import eventually
 
 URL = "http://127.0.0.1:9/hook"  # nobody listens there, and nothing is sent here
 
@@ -77,6 +80,58 @@ def test_a_job_that_is_deleted_while_it_runs_has_no_event(office: PostOffice) ->
     office.scenario.delete(office.client_id, job_id)
     assert office.scenario.record(lines) == 1
     assert office.events() == []
+
+
+def test_an_endpoint_that_is_deleted_while_a_job_ends_disturbs_nothing(office: PostOffice) -> None:
+    office.register(URL)
+    job_id = office.scenario.submit(office.client_id)
+    lines = office.scenario.claim()
+    deletion = Deletion(office)
+
+    def delete_first(*arguments: Any) -> None:
+        if arguments[2].startswith("INSERT INTO events") and not deletion.is_alive():
+            deletion.start()
+            eventually(lambda: deletion.is_over or deletion.is_waiting)
+
+    engine = office.sessions.kw["bind"]
+    event.listen(engine, "before_cursor_execute", delete_first)
+    office.scenario.record(lines)
+    deletion.join(10)
+    assert deletion.is_over
+    assert office.scenario.job(job_id).status == "succeeded"
+    assert (len(office.events()), office.deliveries()) == (1, [])
+
+
+def test_a_job_that_ends_does_not_wait_for_an_endpoint_that_is_being_deleted(office: PostOffice) -> None:
+    endpoint = office.register(URL)
+    job_id = office.scenario.submit(office.client_id, webhook=office.webhook("http://127.0.0.1:9/job"))
+    with office.sessions.begin() as session:
+        session.execute(text("DELETE FROM webhook_endpoints WHERE id = :id"), {"id": endpoint.id})
+        office.scenario.drain()
+        assert office.scenario.job(job_id).status == "succeeded"
+    (planned,) = office.deliveries()
+    assert planned.endpoint_id != endpoint.id
+
+
+class Deletion(threading.Thread):
+    """Deletes every endpoint, as clients do."""
+
+    def __init__(self, office: PostOffice) -> None:
+        super().__init__(daemon=True)
+        self._office = office
+        self._pid = 0
+        self.is_over = False
+
+    def run(self) -> None:
+        with self._office.sessions.begin() as session:
+            self._pid = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            session.execute(text("DELETE FROM webhook_endpoints"))
+        self.is_over = True
+
+    @property
+    def is_waiting(self) -> bool:
+        query = "SELECT count(*) FROM pg_locks WHERE pid = :pid AND NOT granted"
+        return bool(self._office.scenario.scalar(query, pid=self._pid))
 
 
 def test_a_sweep_sends_again_what_a_dead_worker_held(office: PostOffice) -> None:
