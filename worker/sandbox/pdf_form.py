@@ -5,6 +5,8 @@ groups, signatures, passwords and names of files are left alone. A field has one
 of the texts of its places (`name`, `name#2`) the first that is not empty is taken. A text longer than the field allows
 is kept whole. A choice takes the option that the text names, and else the text itself, that nothing is lost.
 
+A signed document's signatures are left alone as well, though rewritten bytes are no longer what was signed.
+
 Each place gets an appearance, for many viewers draw nothing else. Where it needs characters that Helvetica may lack,
 viewers are asked besides to draw anew with fonts of their own (NeedAppearances). XFA is dropped: a viewer that knows it
 would show it, still empty, in place of the form.
@@ -24,6 +26,7 @@ from worker.sandbox.pdf_form_appearance import Look, appearance
 from worker.sandbox.pdf_messages import MAX_NAME_LENGTH
 
 _MAX_DEPTH = 64
+_MAX_APPEARANCE_BYTES = 1_000  # of operators for a font and a colour
 _LATER_PLACE = re.compile(r"#\d+$")
 _MULTILINE, _PASSWORD, _FILE, _COMB = 1 << 12, 1 << 13, 1 << 20, 1 << 24
 
@@ -134,7 +137,7 @@ def _fill(pdf: pikepdf.Pdf, form: Any, places: Sequence[_Place], text: str) -> N
         default = _inherited(place.widget, "/DA") or form.get("/DA")
         alignment = _inherited(place.widget, "/Q")
         look = Look(
-            default_appearance=bytes(default) if isinstance(default, pikepdf.String) else b"",
+            default_appearance=bytes(default)[:_MAX_APPEARANCE_BYTES] if isinstance(default, pikepdf.String) else b"",
             alignment=_whole_number(form.get("/Q") if alignment is None else alignment),
             is_multiline=bool(flags & _MULTILINE),
             comb_cells=_whole_number(_inherited(field, "/MaxLen")) if flags & _COMB else 0,

@@ -6,18 +6,17 @@ long texts leave the field. Here a text becomes smaller until it fits, down to w
 then is clipped, and is in the field's value.
 """
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
 
 import pikepdf
-from pikepdf import Array, Dictionary, Name
+from pikepdf import Array, Name
 
 from worker.sandbox.pdf_form_fonts import ASCENT, DESCENT, FieldFonts, width_of
+from worker.sandbox.pdf_form_frame import COLOURS, Frame, numbers, operation
 
 _FONT_SIZE = re.compile(rb"/\S+\s+([-+]?[\d.]+)\s+Tf\b")
-_COLOURS = {1: b"g", 3: b"rg", 4: b"k"}
 _COLOUR = re.compile(rb"((?:[-+]?[\d.]+\s+){1,4})(g|rg|k)(?=\s|$)")
 _LEAST_SIZE, _LARGEST_SIZE, _MULTILINE_SIZE = 4.0, 144.0, 12.0
 _LEADING = 1.15
@@ -45,9 +44,9 @@ class Look:
     def colour(self) -> bytes:
         """The operator that sets the text's colour."""
         found = _COLOUR.findall(self.default_appearance)
-        numbers = [_number(number) for number in found[-1][0].split()] if found else [0.0]
+        operands = [_number(number) for number in found[-1][0].split()] if found else [0.0]
         operator = found[-1][1] if found else b"g"
-        return _operation(numbers, operator) if _COLOURS.get(len(numbers)) == operator else b"0 g\n"
+        return operation(operands, operator) if COLOURS.get(len(operands)) == operator else b"0 g\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Drawn:
 
 def appearance(pdf: pikepdf.Pdf, widget: Any, look: Look, text: str) -> Drawn | None:
     """Return the appearance of a text in a widget; None if the widget has no area."""
-    frame = _Frame.of(widget)
+    frame = Frame.of(widget)
     if frame is None:
         return None
     lines = [_printable(line) for line in text.splitlines()] or [""]
@@ -72,76 +71,21 @@ def appearance(pdf: pikepdf.Pdf, widget: Any, look: Look, text: str) -> Drawn | 
         body = _several(fonts, lines, look, frame)
     else:
         body = _single(fonts, text, look, frame)
-    inside = _numbers(frame.border, frame.border, frame.width - 2 * frame.border, frame.height - 2 * frame.border)
+    inside = numbers(frame.border, frame.border, frame.width - 2 * frame.border, frame.height - 2 * frame.border)
+    resources = fonts.resources(pdf)
+    resources.ExtGState = frame.graphics_states
     stream = pdf.make_stream(
         frame.painted + b"/Tx BMC q\n%s re W n\nBT\n" % inside + look.colour + body + b"ET Q EMC\n",
         Type=Name.XObject,
         Subtype=Name.Form,
         BBox=Array([0, 0, frame.width, frame.height]),
         Matrix=Array(frame.matrix),
-        Resources=fonts.resources(pdf),
+        Resources=resources,
     )
     return Drawn(stream, fonts.is_certain)
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """The widget's own space: its size before it is turned, and what is painted under the text."""
-
-    width: float
-    height: float
-    matrix: tuple[float, ...]
-    border: float
-    painted: bytes
-
-    @property
-    def padding(self) -> float:
-        return max(1.0, 2 * self.border)
-
-    @property
-    def room(self) -> tuple[float, float]:
-        """Width and height for text."""
-        return self.width - 2 * self.padding, self.height - 2 * self.padding
-
-    @classmethod
-    def of(cls, widget: Any) -> "_Frame | None":
-        try:
-            x0, y0, x1, y1 = (float(number) for number in widget.get("/Rect"))
-        except (TypeError, ValueError):
-            return None
-        width, height = abs(x1 - x0), abs(y1 - y0)
-        if not (0 < width < math.inf and 0 < height < math.inf):
-            return None
-        characteristics = widget.get("/MK")
-        characteristics = characteristics if isinstance(characteristics, Dictionary) else Dictionary()
-        turns = _whole(characteristics.get("/R")) // 90 % 4
-        matrix = ((1, 0, 0, 1, 0, 0), (0, 1, -1, 0, width, 0), (-1, 0, 0, -1, width, height), (0, -1, 1, 0, 0, height))
-        if turns % 2:
-            width, height = height, width
-        ink, ground = _operands(characteristics.get("/BC")), _operands(characteristics.get("/BG"))
-        border = _border_width(widget) if ink else 0.0
-        border = min(border, width / 4, height / 4)
-        return cls(width, height, matrix[turns], border, _painted(width, height, ground, ink, border))
-
-
-def _painted(width: float, height: float, ground: list[float], ink: list[float], border: float) -> bytes:
-    painted = b""
-    if ground:
-        painted += _operation(ground, _COLOURS[len(ground)]) + b"%s re f\n" % _numbers(0, 0, width, height)
-    if ink and border:
-        rectangle = _numbers(border / 2, border / 2, width - border, height - border)
-        painted += _operation(ink, _COLOURS[len(ink)].upper()) + b"%s w %s re S\n" % (_numbers(border), rectangle)
-    return b"q\n" + painted + b"Q\n" if painted else b""
-
-
-def _border_width(widget: Any) -> float:
-    style, array = widget.get("/BS"), widget.get("/Border")
-    if isinstance(style, Dictionary):
-        return _positive(style.get("/W", 1))
-    return _positive(array[2]) if isinstance(array, Array) and len(array) > 2 else 1.0
-
-
-def _single(fonts: FieldFonts, text: str, look: Look, frame: _Frame) -> bytes:
+def _single(fonts: FieldFonts, text: str, look: Look, frame: Frame) -> bytes:
     """Draw one line, centred between top and bottom."""
     width, height = frame.room
     natural = width_of(text) or 1.0
@@ -151,7 +95,7 @@ def _single(fonts: FieldFonts, text: str, look: Look, frame: _Frame) -> bytes:
     return _line(fonts, text, size, frame.padding + _indent(look, width - size * natural), baseline)
 
 
-def _comb(fonts: FieldFonts, text: str, look: Look, frame: _Frame) -> bytes:
+def _comb(fonts: FieldFonts, text: str, look: Look, frame: Frame) -> bytes:
     """Draw each character in the middle of its cell."""
     cell = frame.width / look.comb_cells
     widest = max(map(width_of, text), default=1.0) or 1.0
@@ -165,7 +109,7 @@ def _comb(fonts: FieldFonts, text: str, look: Look, frame: _Frame) -> bytes:
     )
 
 
-def _several(fonts: FieldFonts, lines: list[str], look: Look, frame: _Frame) -> bytes:
+def _several(fonts: FieldFonts, lines: list[str], look: Look, frame: Frame) -> bytes:
     """Draw lines from the top, broken where they are too long."""
     width, height = frame.room
     size = look.size or _MULTILINE_SIZE
@@ -209,25 +153,11 @@ def _indent(look: Look, room: float) -> float:
 
 
 def _line(fonts: FieldFonts, text: str, size: float, x: float, y: float) -> bytes:
-    return b"1 0 0 1 %s Tm\n%s" % (_numbers(x, y), fonts.shown(text, _numbers(size)))
+    return b"1 0 0 1 %s Tm\n%s" % (numbers(x, y), fonts.shown(text, numbers(size)))
 
 
 def _printable(line: str) -> str:
     return "".join(character if character.isprintable() else " " for character in line)
-
-
-def _operands(value: Any) -> list[float]:
-    """Return a colour as numbers; none if it is transparent or makes no sense."""
-    numbers = [_positive(number) for number in value] if isinstance(value, Array) else []
-    return numbers if len(numbers) in _COLOURS else []
-
-
-def _operation(numbers: list[float], operator: bytes) -> bytes:
-    return b"%s %s\n" % (_numbers(*numbers), operator)
-
-
-def _numbers(*values: float) -> bytes:
-    return " ".join(f"{value:.4f}".rstrip("0").rstrip(".") for value in values).encode()
 
 
 def _number(value: bytes) -> float:
@@ -235,15 +165,3 @@ def _number(value: bytes) -> float:
         return float(value)
     except ValueError:  # more than one point
         return 0.0
-
-
-def _positive(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return 0.0
-    return min(max(number, 0.0), 1000.0)
-
-
-def _whole(value: Any) -> int:
-    return int(value) if isinstance(value, int) else 0

@@ -9,7 +9,7 @@ from pikepdf import Array, Dictionary, Name, String
 from core.documents.cutting import Box
 from core.documents.writing import WrittenLine
 from core.words import TranscriptFormat
-from tests.written_pdfs import ink_in, texts_of
+from tests.written_pdfs import drawn, ink_in, texts_of
 from worker.sandbox.pdf_writing import PdfWriter
 
 HEIGHT = 400
@@ -243,6 +243,21 @@ def test_a_border_and_a_background_are_painted_under_the_text(writer: PdfWriter)
     ink = ink_in(filled(writer, form, ("surname", "Okafor")), (0, 0, 300, HEIGHT))
 
     assert ink == pytest.approx(BOX, abs=0.3)
+
+
+def test_letters_over_ink_are_legible_and_the_ink_shows_through(writer: PdfWriter) -> None:
+    # given: a field that is written all over
+    form = Form()
+    form.page.Contents = form.pdf.make_stream(b"0 0 300 400 re f")
+    form.field("surname")
+    inside = (slice(int(BOX[1]) * 2 + 4, int(BOX[3]) * 2 - 4), slice(int(BOX[0]) * 2 + 4, int(BOX[2]) * 2 - 4))
+
+    # when
+    shades = drawn(filled(writer, form, ("surname", "Okafor")), with_form=True)[inside]
+
+    # then
+    assert shades.min() < 20
+    assert 200 < shades.max() < 240
 
 
 @pytest.mark.parametrize(
