@@ -24,9 +24,9 @@ _EVERYWHERE = (
 _WITH_A_KEY = (
     errors.MissingCredentials, errors.InvalidCredentials, errors.KeyRevoked, errors.InsufficientScope,
 )  # fmt: skip
-_DESCRIPTION = """Post images of handwritten lines, get their text back: submit a job, then ask for it until it has
-finished. Every failure is `application/problem+json` with a stable `code`. Every answer carries `X-Request-Id`; one
-that you send is taken over. GET answers HEAD too; no route answers OPTIONS or TRACE."""
+_DESCRIPTION = """Post images of handwritten lines, or forms as PDF, and get their text back: submit a job, then ask for
+it until it has finished. Every failure is `application/problem+json` with a stable `code`. Every answer carries
+`X-Request-Id`; one that you send is taken over. GET answers HEAD too; no route answers OPTIONS or TRACE."""
 
 
 def describe(operations: Iterable[Operation]) -> Json:

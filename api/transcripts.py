@@ -39,8 +39,9 @@ class TranscriptQuery(Query):
 
     format: FormatWord | None = Field(
         None,
-        description="`page` is PAGE XML, a ZIP of it for several pages; `pdf` the document with an invisible layer of "
-        "text; `form` the document with its form fields filled in. Unset goes by `Accept`, and is `txt` without one.",
+        description="`txt`, `csv`, `jsonl`, `json`, `page` (PAGE XML, for several pages a ZIP), `alto`, `hocr`, "
+        "`pdf` (the document with an invisible layer of text), `form` (the document with its form fields filled in). "
+        "Unset goes by `Accept`, and is `txt` without one.",
     )
     bom: bool = Field(False, description="Begin CSV with a byte order mark, by which Excel knows UTF-8.")
     page: int | None = Field(None, ge=1, description="Only this page, of PAGE XML: one file in place of a ZIP.")
