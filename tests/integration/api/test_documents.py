@@ -8,8 +8,8 @@ import pytest
 from core.errors import PdfEncrypted
 from core.settings import Limits
 from core.tables import Document, Job, Line
+from tests.cut_forms import FORM, PDF, REGION, form
 from tests.integration.api.conftest import line
-from tests.integration.api.forms import FORM, PDF, REGION, form
 from tests.integration.api.test_jobs import multipart
 from tests.unit.api.pictures import png
 

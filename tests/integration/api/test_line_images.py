@@ -3,8 +3,8 @@
 import pytest
 
 from core.words import Scope
+from tests.cut_forms import FORM, PICTURES, REGIONS, form
 from tests.integration.api.conftest import Caller
-from tests.integration.api.forms import FORM, PICTURES, REGIONS, form
 from tests.integration.api.test_refusals import ODD_IDS, refused
 
 

@@ -16,8 +16,8 @@ from core.ids import new_uuid
 from core.presence import say_alive
 from core.settings import Api
 from core.tables import WorkerPresence
+from tests.cut_forms import FORM, form
 from tests.integration.api.conftest import Caller, line
-from tests.integration.api.forms import FORM, form
 
 
 def test_the_document_is_valid_openapi():

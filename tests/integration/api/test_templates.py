@@ -5,8 +5,8 @@ import pytest
 from core.settings import Limits
 from core.tables import Document, Job
 from core.words import Scope
+from tests.cut_forms import REGION, form
 from tests.integration.api.conftest import Caller, open_facade
-from tests.integration.api.forms import REGION, form
 from tests.integration.api.test_refusals import refused
 
 WHOLE = {"cut": "regions", "pages": "1-2", "regions": [{**REGION, "unit": "points"}]}

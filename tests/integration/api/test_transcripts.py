@@ -9,8 +9,8 @@ import pytest
 from core.errors import PdfEncrypted, UnprocessableInput
 from core.settings import Documents
 from core.words import Scope
+from tests.cut_forms import FORM, REGIONS, form
 from tests.integration.api.conftest import Caller, line, open_facade
-from tests.integration.api.forms import FORM, REGIONS, form
 from tests.integration.api.test_refusals import ODD_IDS, refused
 
 RENDERED = b"%PDF-1.7 as the documents worker wrote it"

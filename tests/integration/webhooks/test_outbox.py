@@ -1,5 +1,6 @@
 """The outbox: events are rows of the transaction that ends a job, whatever becomes of it, and go in their time."""
 
+import json
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +10,15 @@ import redis
 from sqlalchemy import event, text
 
 from core.bells import WEBHOOKS_QUEUE
-from core.claims import record_outcomes
+from core.claims import Outcome, record_outcomes
+from core.documents.claims import claim_document, record_cut
 from core.housekeeping import sweep, tidy
-from core.words import EventType
+from core.ids import new_uuid
+from core.transcription import Transcription
+from core.words import EventType, Include
+from tests.cut_forms import FORM
 from tests.integration.core.scenario import outcome_of
+from tests.integration.documents.paperwork import Paperwork
 from tests.integration.webhooks.conftest import PostOffice
 from tests.waiting import eventually
 
@@ -53,6 +59,25 @@ def test_every_ending_is_told_once_however_many_end_it(office: PostOffice) -> No
     assert sorted(one.job_id.hex for one in office.events() if one.job_id) == sorted(job.hex for job in job_ids)
     for one in office.events():
         assert one.type == f"job.{office.scenario.job(one.job_id or uuid.UUID(int=0)).status}"
+
+
+def test_an_event_about_a_form_tells_of_its_document_and_with_results_of_its_pages(office: PostOffice) -> None:
+    office.register(URL, include=Include.RESULTS)
+    Paperwork(office.scenario).submit(office.client_id)
+    with office.sessions.begin() as session:
+        claimed = claim_document(session, slot=new_uuid(), lease_seconds=30)
+        assert claimed is not None
+        record_cut(session, claimed.lease, FORM, keep_images=True)
+    lines = office.scenario.claim()
+    office.scenario.record([Outcome(line, Transcription("read", 0.9, 0.9)) for line in lines])
+    [ended] = office.events()
+    summary, whole = (json.loads(body)["data"] for body in (ended.body, ended.body_with_lines or b"{}"))
+    assert summary["document"] == {
+        "status": "succeeded", "asked": {"cut": "auto", "pages": None}, "cut": "field", "template": None,
+    }  # fmt: skip
+    assert [page["number"] for page in whole["document"]["pages"]] == [1, 2]
+    assert [field["name"] for field in whole["document"]["skipped"]] == ["married"]
+    assert [line["source"] for line in whole["lines"]] == ["recognised", "recognised", "typed"]
 
 
 def test_a_batch_that_ends_many_jobs_costs_as_many_statements_as_one(office: PostOffice) -> None:
