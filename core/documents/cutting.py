@@ -53,8 +53,8 @@ class CutLine:
     page: int
     box: Box
     name: str | None = None
-    image: bytes | None = None
-    text: str | None = None
+    image: bytes | None = field(default=None, repr=False)
+    text: str | None = field(default=None, repr=False)
     error: LineError | None = None
 
 

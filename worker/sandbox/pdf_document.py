@@ -91,9 +91,11 @@ class Document:
         handle = pdfium.FPDF_LoadPage(self.handle, number - 1)
         if not handle:
             raise PageUnreadable
+        pdfium.FORM_OnAfterLoadPage(handle, self.form)  # finds the fields that the form forgot to list
         try:
             yield OpenPage(self, number, handle, self._facts[number].unit)
         finally:
+            pdfium.FORM_OnBeforeClosePage(handle, self.form)
             pdfium.FPDF_ClosePage(handle)
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 import ctypes
 import io
+from collections.abc import Callable
+from typing import Self
 
 import pypdfium2_raw as pdfium
 from PIL import Image
@@ -13,67 +15,40 @@ from worker.sandbox.pdf_document import OpenPage
 from worker.sandbox.pdf_geometry import fitting, pixels_per_point
 
 _WHITE, _CLEAR = 0xFFFFFFFF, 0x00000000
-_TRIES = 8
+_COARSER = 1.5
 
 
 def line_png(page: OpenPage, box: Box, limits: SandboxLimits) -> bytes:
     """Draw what a reader sees in a box, in points, as finely as a line of its size deserves."""
-    x0, y0, x1, y1 = box
-    width, height = x1 - x0, y1 - y0
+    width, height = box[2] - box[0], box[3] - box[1]
     scale = pixels_per_point(width, height)
     scale *= fitting(width * scale, height * scale, limits.max_image_side_pixels, limits.max_image_pixels)
-    for _ in range(_TRIES):
-        columns, rows = max(1, int(width * scale)), max(1, int(height * scale))
-        check_dimensions(columns, rows, limits)
-        picture = draw(page, (columns, rows), (x0, y0), (columns / width, rows / height), flags=pdfium.FPDF_ANNOT)
-        png = encode(picture)
+
+    def draw(factor: float) -> Image.Image:
+        size = max(1, round(width * scale * factor)), max(1, round(height * scale * factor))
+        check_dimensions(size, limits)
+        return _draw_page(page, size, box[:2], scale * factor)
+
+    return encode_within(limits, draw)
+
+
+def encode_within(limits: SandboxLimits, draw: Callable[[float], Image.Image]) -> bytes:
+    """Encode what `draw` gives for a factor of 1, or for smaller ones until a line may have so many bytes."""
+    factor = 1.0
+    while True:
+        png = _encode(draw(factor))
         if len(png) <= limits.max_image_bytes:
             return png
-        scale /= 1.5
-    raise ImageDimensions("The line does not fit into the largest image.")
+        factor /= _COARSER
 
 
-def check_dimensions(columns: int, rows: int, limits: SandboxLimits) -> None:
-    """Raise ImageDimensions if a picture of this size is no line image."""
-    if not limits.allows_dimensions(columns, rows):
-        raise ImageDimensions(f"The line would measure {columns} x {rows} pixels, which is outside the limits.")
+def check_dimensions(size: tuple[int, int], limits: SandboxLimits) -> None:
+    """Raise ImageDimensions if a picture of this size, in pixels, is no line image."""
+    if not limits.allows_dimensions(*size):
+        raise ImageDimensions(f"The line would measure {size[0]} x {size[1]} pixels, which is outside the limits.")
 
 
-def draw(
-    page: OpenPage,
-    size: tuple[int, int],
-    origin: tuple[float, float],
-    scale: tuple[float, float],
-    *,
-    flags: int = 0,
-    on_white: bool = True,
-) -> Image.Image:
-    """Draw a part of a page: `origin`, in points as seen, becomes the top left corner; `scale` is pixels per point.
-
-    Returns RGB on white, else RGBA.
-    """
-    columns, rows = size
-    bitmap = pdfium.FPDFBitmap_CreateEx(
-        columns, rows, pdfium.FPDFBitmap_BGRx if on_white else pdfium.FPDFBitmap_BGRA, None, 0
-    )
-    if not bitmap:
-        raise MemoryError
-    try:
-        pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, columns, rows, _WHITE if on_white else _CLEAR)
-        width, height = (side / page.space.unit for side in page.space.size)
-        # pdfium first draws the page on whole pixels, one a unit, and only then applies the matrix.
-        a, d = scale[0] * page.space.unit * width / int(width), scale[1] * page.space.unit * height / int(height)
-        matrix = pdfium.FS_MATRIX(a, 0, 0, d, -origin[0] * scale[0], -origin[1] * scale[1])
-        pdfium.FPDF_RenderPageBitmapWithMatrix(bitmap, page.handle, matrix, pdfium.FS_RECTF(0, 0, columns, rows), flags)
-        stride = pdfium.FPDFBitmap_GetStride(bitmap)
-        pixels = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * rows)
-    finally:
-        pdfium.FPDFBitmap_Destroy(bitmap)
-    mode, raw = ("RGB", "BGRX") if on_white else ("RGBA", "BGRA")
-    return Image.frombuffer(mode, size, pixels, "raw", raw, stride, 1)
-
-
-def encode(picture: Image.Image) -> bytes:
+def _encode(picture: Image.Image) -> bytes:
     """Encode RGB as PNG, as grey where it is."""
     red, green, blue = (channel.tobytes() for channel in picture.split())
     if red == green == blue:
@@ -81,3 +56,51 @@ def encode(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def _draw_page(page: OpenPage, size: tuple[int, int], origin: tuple[float, float], scale: float) -> Image.Image:
+    """Draw a part of a page with its annotations and form fields, as RGB on white."""
+    width, height = page.space.size
+    # The whole page in pixels and where it begins, which is usually far outside of what is drawn.
+    place = (-round(origin[0] * scale), -round(origin[1] * scale), round(width * scale), round(height * scale))
+    with Canvas(size, pdfium.FPDFBitmap_BGRx, _WHITE) as canvas:
+        pdfium.FPDF_RenderPageBitmap(canvas.handle, page.handle, *place, 0, pdfium.FPDF_ANNOT)
+        pdfium.FPDF_FFLDraw(page.document.form, canvas.handle, page.handle, *place, 0, 0)
+        return canvas.picture("RGB", "BGRX")
+
+
+def draw_alone(
+    page: OpenPage, size: tuple[int, int], origin: tuple[float, float], scale: tuple[float, float]
+) -> Image.Image:
+    """Draw a part of a page's own content, as RGBA on nothing.
+
+    `origin`, in points as seen, becomes the top left corner; `scale` is pixels per point, across and down.
+    """
+    a, d = scale[0] * page.space.unit, scale[1] * page.space.unit
+    matrix = pdfium.FS_MATRIX(a, 0, 0, d, -origin[0] * scale[0], -origin[1] * scale[1])
+    with Canvas(size, pdfium.FPDFBitmap_BGRA, _CLEAR) as canvas:
+        pdfium.FPDF_RenderPageBitmapWithMatrix(canvas.handle, page.handle, matrix, pdfium.FS_RECTF(0, 0, *size), 0)
+        return canvas.picture("RGBA", "BGRA")
+
+
+class Canvas:
+    """A bitmap of pdfium's for as long as a block lasts."""
+
+    def __init__(self, size: tuple[int, int], format_: int, ground: int) -> None:
+        self._size = size
+        self.handle = pdfium.FPDFBitmap_CreateEx(*size, format_, None, 0)
+        if not self.handle:
+            raise MemoryError
+        pdfium.FPDFBitmap_FillRect(self.handle, 0, 0, *size, ground)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pdfium.FPDFBitmap_Destroy(self.handle)
+
+    def picture(self, mode: str, raw_mode: str) -> Image.Image:
+        """Copy the pixels."""
+        stride = pdfium.FPDFBitmap_GetStride(self.handle)
+        pixels = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(self.handle), stride * self._size[1])
+        return Image.frombuffer(mode, self._size, pixels, "raw", raw_mode, stride, 1)

@@ -28,7 +28,9 @@ class PageFacts:
 def read_page_facts(pdf: io.BytesIO, password: str | None, page_count: int) -> dict[int, PageFacts]:
     """Return what is known of the pages by number; nothing if the pages counted here are not those of pdfium."""
     try:
-        with pikepdf.open(pdf, password=password or "", suppress_warnings=True) as document:
+        with pikepdf.open(
+            pdf, password=password or "", suppress_warnings=True, inherit_page_attributes=False
+        ) as document:
             facts = [_facts(leaf, media_box) for leaf, media_box in _leaves(document.Root.Pages, page_count)]
     except MemoryError:
         raise

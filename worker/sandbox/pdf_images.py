@@ -1,6 +1,7 @@
 """The pictures that a page places. Runs in a sandbox child only."""
 
 import ctypes
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from core.documents.cutting import Box
 from core.errors import CorruptImage, ImageDimensions, LineError
 from worker.sandbox.limits import SandboxLimits
 from worker.sandbox.pdf_document import OpenPage
-from worker.sandbox.pdf_drawing import check_dimensions, draw, encode
+from worker.sandbox.pdf_drawing import check_dimensions, draw_alone, encode_within
 from worker.sandbox.pdf_geometry import (
     IDENTITY,
     Matrix,
@@ -90,19 +91,27 @@ def _image_png(page: OpenPage, placement: Placement, limits: SandboxLimits) -> b
         raise CorruptImage
     if columns.value * rows.value > _MOST_STORED_PIXELS * limits.max_image_pixels:
         raise ImageDimensions(f"The image measures {columns.value} x {rows.value} pixels.")
-    scale = _own_scale(placement, columns.value, rows.value)
-    size, origin, scale = _grid(placement, scale, limits)
-    check_dimensions(*size, limits)
-    picture = draw(page, size, origin, scale, on_white=False)
-    alpha = picture.getchannel("A")
-    if alpha.getbbox() is None:
+    own_scale = _own_scale(placement, columns.value, rows.value)
+
+    def draw(factor: float) -> Image.Image:
+        size, origin, scale = _grid(placement, own_scale, factor, limits)
+        check_dimensions(size, limits)
+        return draw_alone(page, size, origin, scale)
+
+    picture = draw(1.0)
+    if picture.getchannel("A").getbbox() is None:
         _check_decodable(placement)
         return None
-    if any(alpha.histogram()[:255]):
-        ground = Image.new("RGB", size, "white")
-        ground.paste(picture, mask=alpha)
-        return encode(ground)
-    return encode(picture.convert("RGB"))
+    return encode_within(limits, lambda factor: _on_white(picture if factor == 1 else draw(factor)))
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    alpha = picture.getchannel("A")
+    if not any(alpha.histogram()[:255]):
+        return picture.convert("RGB")
+    ground = Image.new("RGB", picture.size, "white")
+    ground.paste(picture, mask=alpha)
+    return ground
 
 
 def _check_decodable(placement: Placement) -> None:
@@ -125,20 +134,20 @@ def _own_scale(placement: Placement, columns: int, rows: int) -> tuple[float, fl
 
 
 def _grid(
-    placement: Placement, scale: tuple[float, float], limits: SandboxLimits
+    placement: Placement, scale: tuple[float, float], factor: float, limits: SandboxLimits
 ) -> tuple[tuple[int, int], tuple[float, float], tuple[float, float]]:
     """Return the size in pixels, the origin and the scale that put a picture's own pixels on those that are drawn."""
     x0, y0, x1, y1 = around(_UNIT_SQUARE, placement.matrix)
-    shrink = fitting((x1 - x0) * scale[0], (y1 - y0) * scale[1], limits.max_image_side_pixels, limits.max_image_pixels)
+    factor *= fitting((x1 - x0) * scale[0], (y1 - y0) * scale[1], limits.max_image_side_pixels, limits.max_image_pixels)
     sizes, origins, scales = [], [], []
     for low, high, seen_low, seen_high, wanted in (
-        (x0, x1, placement.box[0], placement.box[2], scale[0] * shrink),
-        (y0, y1, placement.box[1], placement.box[3], scale[1] * shrink),
+        (x0, x1, placement.box[0], placement.box[2], scale[0] * factor),
+        (y0, y1, placement.box[1], placement.box[3], scale[1] * factor),
     ):
         whole = max(1, round((high - low) * wanted))
         exact = (whole - 2 * _INSET) / (high - low)
-        first = int((seen_low - low) * exact + _INSET)
-        last = -int(-(seen_high - low) * exact - _INSET)
+        first = math.floor((seen_low - low) * exact + _INSET)
+        last = math.ceil((seen_high - low) * exact + _INSET)
         sizes.append(max(1, min(last, whole) - first))
         origins.append(low + (first - _INSET) / exact)
         scales.append(exact)
