@@ -49,10 +49,13 @@ class Document:
         self._data, self._length, self._password = data, length, password
         self.pages: dict[int, Page] = {}
         self._facts: dict[int, PageFacts] = {}
-        self.handle = pdfium.FPDF_LoadMemDocument64(data, length, password.encode() if password else None)
+        self.handle = pdfium.FPDF_LoadMemDocument64(
+            data, length, password.encode(errors="replace") if password else None
+        )
         if not self.handle:
             raise _refusal(pdfium.FPDF_GetLastError())
         self._form_info = pdfium.FPDF_FORMFILLINFO(version=2)
+        self.has_form = pdfium.FPDF_GetFormType(self.handle) != pdfium.FORMTYPE_NONE
         self.form = pdfium.FPDFDOC_InitFormFillEnvironment(self.handle, self._form_info)
 
     def look_at(self, ranges: Sequence[tuple[int, int]] | None, limits: PdfLimits) -> None:

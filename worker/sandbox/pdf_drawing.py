@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Self
 
 import pypdfium2_raw as pdfium
-from PIL import Image
+from PIL import Image, ImageChops
 
 from core.documents.cutting import Box
 from core.errors import ImageDimensions
@@ -59,14 +59,22 @@ def _encode(picture: Image.Image) -> bytes:
 
 
 def _draw_page(page: OpenPage, size: tuple[int, int], origin: tuple[float, float], scale: float) -> Image.Image:
-    """Draw a part of a page with its annotations and form fields, as RGB on white."""
+    """Draw a part of a page with its annotations and form fields, as RGB on white.
+
+    The fields are drawn apart and the darker of both counts: a field with a white ground, as many producers make them,
+    would else hide the ink that a scanner put on the page below it.
+    """
     width, height = page.space.size
     # The whole page in pixels and where it begins, which is usually far outside of what is drawn.
     place = (-round(origin[0] * scale), -round(origin[1] * scale), round(width * scale), round(height * scale))
     with Canvas(size, pdfium.FPDFBitmap_BGRx, _WHITE) as canvas:
         pdfium.FPDF_RenderPageBitmap(canvas.handle, page.handle, *place, 0, pdfium.FPDF_ANNOT)
+        picture = canvas.picture("RGB", "BGRX")
+    if not page.document.has_form:
+        return picture
+    with Canvas(size, pdfium.FPDFBitmap_BGRx, _WHITE) as canvas:
         pdfium.FPDF_FFLDraw(page.document.form, canvas.handle, page.handle, *place, 0, 0)
-        return canvas.picture("RGB", "BGRX")
+        return ImageChops.darker(picture, canvas.picture("RGB", "BGRX"))
 
 
 def draw_alone(

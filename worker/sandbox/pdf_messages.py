@@ -118,7 +118,7 @@ def read_answer(payload: bytearray) -> Answer:
     """
     try:
         return _read_answer(payload)
-    except (ValueError, KeyError, TypeError, IndexError, struct.error, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, struct.error, RecursionError, OverflowError) as error:
         raise ProtocolViolation("an answer that makes no sense") from error
 
 
@@ -171,7 +171,7 @@ def _box(numbers: list[float]) -> Box:
 
 
 def _finite(number: object) -> float:
-    if not isinstance(number, int | float) or not math.isfinite(number):
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         raise ValueError
     return float(number)
 
@@ -184,7 +184,7 @@ def _length(number: object) -> float:
 
 
 def _number(number: object) -> int:
-    if not isinstance(number, int) or not 0 < number < 2**31:
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 2**31:
         raise ValueError
     return number
 

@@ -4,11 +4,13 @@ import numpy as np
 import pikepdf
 import pytest
 from pikepdf import Array, Dictionary, Name, String
+from PIL import Image
 
 from core.documents.cutting import CutDocument, CutWish, SkippedField
 from core.errors import NoLines, TooManyLines
 from core.settings import Settings
 from core.words import Cut
+from tests.images import encode
 from tests.pdfs import UPRIGHT, PdfBuilder, mark_of, marked_content, opened
 from worker.sandbox.limits import PdfLimits, pdf_limits
 from worker.sandbox.pdf_sandbox import PdfCutter
@@ -104,6 +106,24 @@ def test_ink_over_a_field_and_the_fields_own_looks_are_in_its_line(cutter: PdfCu
     middle = pixels[pixels.shape[0] // 2, :, :].mean(axis=0)
     assert middle[0] > 200
     assert middle[1:].max() < 80
+
+
+def test_ink_below_a_field_that_is_not_transparent_is_in_its_line(cutter: PdfCutter) -> None:
+    # given: a scanned page on which a program laid its fields again, white with a green edge
+    form = PdfBuilder()
+    page = form.page(content=marked_content((30, 155, 110, 165)))
+    field = form.text_field(page, "surname", BOX)
+    field.AP = Dictionary(N=form.form_xobject((0, 0, 100, 20), content=b"1 g 0 0 100 20 re f 0 1 0 RG 0 0 100 20 re S"))
+
+    # when
+    (line,) = cutter.cut(form.bytes(), FIELD).lines
+
+    # then
+    pixels = opened(line.image)
+    height, width, _ = pixels.shape
+    assert (pixels[[1, height - 2], width // 2] == (0, 255, 0)).all()
+    inner = Image.fromarray(pixels[height // 4 : height * 3 // 4, width // 10 : width * 9 // 10])
+    assert mark_of(encode(inner, "PNG")) == UPRIGHT
 
 
 def test_ink_that_a_tablet_laid_over_the_page_as_an_annotation_is_in_the_line(cutter: PdfCutter) -> None:
