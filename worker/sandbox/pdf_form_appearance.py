@@ -13,6 +13,7 @@ from typing import Any
 import pikepdf
 from pikepdf import Array, Name
 
+from core.transcripts.texts import printable
 from worker.sandbox.pdf_form_fonts import ASCENT, DESCENT, FieldFonts, width_of
 from worker.sandbox.pdf_form_frame import COLOURS, Frame, numbers, operation
 
@@ -62,7 +63,7 @@ def appearance(pdf: pikepdf.Pdf, widget: Any, look: Look, text: str) -> Drawn | 
     frame = Frame.of(widget)
     if frame is None:
         return None
-    lines = [_printable(line) for line in text.splitlines()] or [""]
+    lines = [printable(line) for line in text.splitlines()] or [""]
     text = "".join(lines)
     fonts = FieldFonts(text)
     if look.comb_cells and len(text) <= look.comb_cells:
@@ -154,10 +155,6 @@ def _indent(look: Look, room: float) -> float:
 
 def _line(fonts: FieldFonts, text: str, size: float, x: float, y: float) -> bytes:
     return b"1 0 0 1 %s Tm\n%s" % (numbers(x, y), fonts.shown(text, numbers(size)))
-
-
-def _printable(line: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in line)
 
 
 def _number(value: bytes) -> float:

@@ -13,7 +13,7 @@ from pikepdf import Dictionary, Name
 from core.documents.cutting import Box
 from core.documents.writing import WrittenLine
 from core.errors import InvalidPdf
-from core.transcripts.texts import encodable, single_line
+from core.transcripts.texts import printable
 from worker.sandbox.pdf_geometry import PageSpace, inverse, then
 from worker.sandbox.pdf_glyphless_font import ASCENT, DESCENT, MAX_CHARACTERS, UNITS_PER_EM, WIDTH, glyphless_font
 from worker.sandbox.pdf_page_space import page_space
@@ -27,7 +27,7 @@ def add_text_layer(pdf: pikepdf.Pdf, lines: Sequence[WrittenLine]) -> Iterator[N
 
     Raises InvalidPdf when the document does not have a line's page.
     """
-    written = [(line, text) for line in lines if (text := _drawable(line.text))]
+    written = [(line, text) for line in lines if (text := printable(line.text).strip())]
     codes = _codes(text for _, text in written)
     if not codes:
         return
@@ -42,11 +42,6 @@ def add_text_layer(pdf: pikepdf.Pdf, lines: Sequence[WrittenLine]) -> Iterator[N
         parts = [_text(line.box, text, codes, space, name) for line, text in of_page]
         page.contents_add(b"q BT 3 Tr\n%sET Q\n" % b"".join(parts), prepend=True)
         yield
-
-
-def _drawable(text: str) -> str:
-    """Return the text as one line without control characters; empty if nothing is left to find."""
-    return "".join(c for c in encodable(single_line(text)) if c.isprintable() or c in "\u200c\u200d").strip()
 
 
 def _codes(texts: Iterable[str]) -> dict[str, int]:
