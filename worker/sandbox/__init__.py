@@ -7,6 +7,10 @@ Parent side (the process that holds the model; numpy only, no Pillow):
     limits.py          SandboxLimits: every knob, a sentence each
     protocol.py        frames, the same for both sides and for every kind of child
     image_answer.py    what an answer about one image looks like, the same for both sides
+    document_sandbox.py   one child for documents, asked one thing at a time
+    pdf_sandbox.py     PdfCutter: a document in, its pages and lines out
+    pdf_writing.py     PdfWriter: a document and texts in, a searchable PDF or a filled form out
+    pdf_messages.py, pdf_writing_messages.py    what is asked and answered about documents, the same for both sides
 
 Child side (standard library, plus whatever the entry module imports):
 
@@ -15,6 +19,11 @@ Child side (standard library, plus whatever the entry module imports):
     system_calls.py    the seccomp filter
     image_decoder.py   the entry module for line images: Pillow
     image_structure.py what Pillow forgives and Inkpost does not: cuts, short pixel data, second pages
+    pdf_cutting.py     the entry module for cutting documents: pdfium; pdf_document, pdf_drawing, pdf_facts, pdf_fields,
+                       pdf_geometry and pdf_images are its parts
+    pdf_renditions.py  the entry module for writing documents: qpdf, by pikepdf
+    pdf_text_layer.py  an invisible layer of text; pdf_glyphless_font, pdf_page_space and text_direction are its parts
+    pdf_form.py        a form filled in; pdf_form_appearance, pdf_form_fonts and pdf_form_frame are how that looks
 
 What confines the child, and where it applies:
 
