@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -23,6 +24,7 @@ from cli.local.accounts import Account, unprivileged_account
 from cli.local.ports import free_port
 from cli.local.process import LocalServerError, spawn, stop, tail
 
+NAME = "postgres"
 USER = "inkpost"
 DATABASE = "inkpost"
 START_SECONDS = 60.0  # recovery after a crash replays the log; usually a start takes 0.1 s
@@ -212,7 +214,20 @@ def clear_stale_pid_file(cluster: Path) -> None:
         pid = 0
     if pid > 0 and _works_in(pid, cluster):
         raise LocalServerError(f"Another PostgreSQL (process {pid}) is using {cluster}.")
+    _end_orphans(cluster)
     pid_file.unlink(missing_ok=True)
+
+
+def _end_orphans(cluster: Path) -> None:
+    """End the backends of a server that is gone.
+
+    They end by themselves once they look up from their query; until then the next server refuses to start beside them.
+    """
+    orphans = [one for one in psutil.process_iter(["name", "cwd"]) if one.info == {"name": NAME, "cwd": str(cluster)}]
+    for orphan in orphans:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            orphan.kill()
+    psutil.wait_procs(orphans, timeout=5)
 
 
 def _works_in(pid: int, cluster: Path) -> bool:

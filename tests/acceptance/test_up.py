@@ -129,11 +129,20 @@ def test_a_recogniser_that_is_killed_is_started_again(service: RunningUp) -> Non
 
 
 def test_a_database_that_is_killed_is_started_again_and_nothing_is_lost(service: RunningUp) -> None:
+    def servers() -> dict[str, psutil.Process]:
+        family = psutil.Process(service.process.pid).children()
+        return {child.name(): child for child in family if child.name() in SERVERS}
+
     before = service.submit(3)
-    servers = [child for child in psutil.Process(service.process.pid).children() if child.name() in SERVERS]
-    assert {server.name() for server in servers} == set(SERVERS)
-    for server in servers:
+    killed = servers()
+    assert set(killed) == set(SERVERS)
+    for server in killed.values():
         server.kill()
+    eventually(
+        lambda: set(servers()) == set(SERVERS) and not set(servers().values()) & set(killed.values()),
+        60,
+        "they were not started again",
+    )
     eventually(lambda: httpx.get(f"{service.url}/readyz").status_code == 200, 60, "it never became ready again")
     assert service.finished(before)["status"] == "succeeded"
     assert service.finished(service.submit(1))["status"] == "succeeded"

@@ -1,5 +1,6 @@
 """The servers that `inkpost up` runs: they come back after the worst, and leave nothing behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -24,6 +25,20 @@ def test_a_committed_row_survives_a_kill_of_postgres(own_postgres: LocalPostgres
     own_postgres.start()
     with psycopg.connect(own_postgres.url) as connection:
         assert connection.execute("SELECT number FROM kept").fetchone() == (7,)
+
+
+def test_a_backend_that_outlives_a_killed_postgres_does_not_keep_it_from_starting(own_postgres: LocalPostgres) -> None:
+    connection = psycopg.connect(own_postgres.url)
+    backend = psutil.Process(connection.info.backend_pid)
+    backend.suspend()  # it does not get its turn, and so does not notice
+    own_postgres.kill()
+    try:
+        own_postgres.start()
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            backend.kill()
+        connection.close()
+    assert own_postgres.is_running
 
 
 def test_a_pid_file_naming_a_process_of_somebody_else_does_not_stop_postgres(own_postgres: LocalPostgres) -> None:
