@@ -14,10 +14,8 @@ from core.documents.leases import Leased
 from core.errors import DocumentError, NoLines
 from core.ids import public_id
 from core.representation import JOB_PREFIX
-from core.settings import Settings
 from core.tables import Document
 from worker.documents.metrics import CUT_LINES, CUT_SECONDS, DOCUMENTS, QUEUED_SECONDS
-from worker.sandbox.limits import pdf_limits
 from worker.sandbox.pdf_sandbox import PdfCutter
 
 log = structlog.get_logger(__name__)
@@ -29,9 +27,9 @@ class Cutting:
     name = "document"
     table: Leased = Document
 
-    def __init__(self, settings: Settings) -> None:
-        self._keep_images = settings.keep_images
-        self._cutter = PdfCutter(pdf_limits(settings))
+    def __init__(self, cutter: PdfCutter, *, keep_images: bool) -> None:
+        self._cutter = cutter
+        self._keep_images = keep_images
 
     def claim(self, session: Session, *, slot: uuid.UUID, lease_seconds: float) -> ClaimedDocument | None:
         """Claim a document."""

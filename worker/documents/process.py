@@ -12,6 +12,9 @@ from worker.documents.cutting import Cutting
 from worker.documents.desk import Desk
 from worker.documents.writing import Writing
 from worker.duties import Duties
+from worker.sandbox.limits import pdf_limits
+from worker.sandbox.pdf_sandbox import PdfCutter
+from worker.sandbox.pdf_writing import PdfWriter
 from worker.sweeping import sweep_and_ring
 
 log = structlog.get_logger(__name__)
@@ -26,9 +29,11 @@ class DocumentsProcess:
         self._sessions = create_session_factory(self._engine)
         self._bells = Bells(settings)
         self._bells.attach(self._sessions)
+        cutting = Cutting(PdfCutter(pdf_limits(settings)), keep_images=settings.keep_images)
+        writing = Writing(PdfWriter(pdf_limits(settings)))
         self._desks: tuple[Desk[Any, Any], ...] = (
-            Desk(settings, self._sessions, self._bells, Cutting(settings)),
-            Desk(settings, self._sessions, self._bells, Writing(settings)),
+            Desk(settings, self._sessions, self._bells, cutting),
+            Desk(settings, self._sessions, self._bells, writing),
         )
         self._duties = Duties(
             "housekeeper",

@@ -16,10 +16,8 @@ from core.documents.renditions import (
 from core.errors import DocumentError
 from core.ids import public_id
 from core.representation import JOB_PREFIX
-from core.settings import Settings
 from core.tables import Rendition
 from worker.documents.metrics import RENDITIONS, WRITE_SECONDS
-from worker.sandbox.limits import pdf_limits
 from worker.sandbox.pdf_writing import PdfWriter
 
 log = structlog.get_logger(__name__)
@@ -31,8 +29,8 @@ class Writing:
     name = "rendition"
     table: Leased = Rendition
 
-    def __init__(self, settings: Settings) -> None:
-        self._writer = PdfWriter(pdf_limits(settings))
+    def __init__(self, writer: PdfWriter) -> None:
+        self._writer = writer
 
     def claim(self, session: Session, *, slot: uuid.UUID, lease_seconds: float) -> ClaimedRendition | None:
         """Claim a rendition."""

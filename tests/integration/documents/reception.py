@@ -92,6 +92,11 @@ class Reception:
         eventually(lambda: self.document(job_id).status == status, timeout_seconds, f"it never became {status}")
         return self.document(job_id)
 
+    def ended(self, job_id: uuid.UUID, timeout_seconds: float = 30.0) -> Document:
+        """Wait until the document is cut or cannot be, and return it."""
+        eventually(lambda: self.document(job_id).status in {"succeeded", "failed"}, timeout_seconds, "it was never cut")
+        return self.document(job_id)
+
     def finished(self, job_id: uuid.UUID, timeout_seconds: float = 30.0) -> Job:
         """Wait until the job has finished, and return it."""
         eventually(lambda: self.job(job_id).status in FINISHED_JOB, timeout_seconds, "the job never finished")
