@@ -171,7 +171,9 @@ def test_a_worker_that_slept_past_its_lease_writes_nothing(reception: Reception,
     reception.cancel(job_id)
 
 
-def test_a_worker_that_is_told_to_end_finishes_what_it_has_in_hand(reception: Reception, tmp_path: Path) -> None:
+def test_a_worker_that_is_told_to_end_finishes_what_it_has_in_hand_or_gives_it_back(
+    reception: Reception, tmp_path: Path
+) -> None:
     with DocumentsProcess(reception.settings, tmp_path) as worker:
         job_id = reception.hand_in(long_form())
         being_cut(reception, worker, job_id)
@@ -179,7 +181,8 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_has_in_hand(reception: Re
         worker.terminate()
         assert worker.wait() == 0
     document = reception.document(job_id)
-    assert (document.status, document.attempt, document.crash_attempts) == ("succeeded", 1, 0)
+    assert (document.attempt, document.crash_attempts) == (1, 0)
+    assert document.status in {"succeeded", "queued"}  # what takes longer than the grace is given back, uncharged
     assert reception.document(waiting).attempt == 0
     with DocumentsProcess(reception.settings, tmp_path), WorkerProcess(reception.settings, tmp_path):
         for one in (job_id, waiting):

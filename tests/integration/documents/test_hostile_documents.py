@@ -17,10 +17,11 @@ from tests.pdfs import (
     object_stream_bomb,
     one_page,
     page_tree_cycle,
+    raw_pdf,
     truncated,
     xref_loop,
 )
-from tests.processes import DocumentsProcess
+from tests.processes import DocumentsProcess, WorkerProcess
 
 IMAGE, PAGE = CutWish(Cut.IMAGE), CutWish(Cut.PAGE)
 
@@ -77,6 +78,19 @@ def test_an_encrypted_form_is_read_with_its_password(reception: Reception, tmp_p
         job_id = reception.hand_in(ENCRYPTED, CutWish(password="s3cret"))
         assert reception.finished(job_id).status == "succeeded"
     assert [line.text for line in reception.lines(job_id)] == ["Berlin"]
+
+
+def test_a_page_that_is_no_page_fails_its_own_line_only(reception: Reception, tmp_path: Path) -> None:
+    damaged = raw_pdf(
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R 9 0 R 3 0 R]/Count 3>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 60]>>",
+    )
+    with DocumentsProcess(reception.settings, tmp_path), WorkerProcess(reception.settings, tmp_path):
+        job_id = reception.hand_in(damaged, PAGE)
+        job = reception.finished(job_id)
+    assert (job.status, job.lines_succeeded, job.lines_failed) == ("partial", 2, 1)
+    assert [line.error_code for line in reception.lines(job_id)] == [None, "page_unreadable", None]
 
 
 def test_what_a_document_wants_done_is_ignored_and_a_huge_picture_stays_in_its_child(
