@@ -10,7 +10,7 @@ TORCH := torch==2.13.0
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY)  ## Start the whole service for a moment and read ten sample lines
+demo: $(READY)  ## Start the whole service for a moment and read ten sample lines and a form
 	@$(BIN)/inkpost demo
 
 test: $(READY)  ## Run all tests, on real PostgreSQL and Redis from the wheels (ARGS="-k name" for some)

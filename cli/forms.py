@@ -33,15 +33,8 @@ def read_form(
     model: str | None = None,
     at_each_look: Callable[[], None] = lambda: None,
 ) -> JobAnswer:
-    """Return the job of a form once all its lines are read.
-
-    Raises:
-        CommandFailed: the form could not be cut.
-    """
-    job = finish(client, client.submit_form(file.read_bytes(), document, model=model), at_each_look=at_each_look)
-    if job.error is not None and not job.lines:
-        raise CommandFailed(f"{file}: {job.error.detail or ''} [{job.error.code}]")
-    return job
+    """Return the job of a form once all its lines are read, or once it has failed without any."""
+    return finish(client, client.submit_form(file.read_bytes(), document, model=model), at_each_look=at_each_look)
 
 
 def finish(client: ServiceClient, job: JobAnswer, *, at_each_look: Callable[[], None] = lambda: None) -> JobAnswer:
@@ -60,7 +53,10 @@ def finish(client: ServiceClient, job: JobAnswer, *, at_each_look: Callable[[], 
 
 
 def complain(file: Path | None, job: JobAnswer) -> bool:
-    """Say on standard error which lines were not read, and return whether there are any."""
+    """Say on standard error which lines were not read, or why there are none, and return whether there was a reason."""
+    if job.error is not None and not job.lines:
+        click.echo(f"{file}: {job.error.detail or ''} [{job.error.code}]", err=True)
+        return True
     failed = [line for line in job.lines if line.status != "succeeded"]
     for line in failed:
         name = line.custom_id or f"line {line.index + 1}"

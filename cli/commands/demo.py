@@ -111,6 +111,8 @@ def load_references(references: Path) -> dict[str, str]:
 def _read_fields(client: ServiceClient, form: Path, service: LocalService) -> list[ReadLine]:
     tell(f"Reading {form.name}")
     job = read_form(client, form, {}, at_each_look=service.keep_running)
+    if not job.lines:
+        raise CommandFailed(f"{form.name} was not cut: {job.error.code if job.error else job.status}")
     return [as_read(Path(line.custom_id or f"line {line.index + 1}"), line) for line in job.lines]
 
 

@@ -76,32 +76,29 @@ def read(
       inkpost read form.pdf --template intake --format form --output filled.pdf
     """
     document = {
-        name: value
-        for name, value in {
-            "cut": cut,
-            "pages": pages,
-            "template": template,
-            "password": read_password(password_file, prompt=password_prompt),
-        }.items()
-        if value is not None
+        name: value for name, value in {"cut": cut, "pages": pages, "template": template}.items() if value is not None
     }
     forms = [file for file in files if file.suffix.lower() == ".pdf"]
     if forms and len(forms) < len(files):
         raise click.UsageError("PDFs and images are read in calls of their own.")
-    if document and not forms:
-        raise click.UsageError(f"--{next(iter(document))} is for PDFs.")
+    if not forms and (document or password_file or password_prompt):
+        raise click.UsageError(f"--{next(iter(document), 'password')} is for PDFs.")
     if len(forms) > 1 and output is not None:
         raise click.UsageError("--output takes one form.")
+    password = read_password(password_file, prompt=password_prompt)
+    if password is not None:
+        document["password"] = password
     with ServiceClient(url, api_key) as client:
         if forms:
-            jobs = [(form, read_form(client, form, document, model=model)) for form in forms]
-            failed = [complain(file, job) for file, job in jobs]
-            for _, job in jobs:
-                write(client.transcript(job.id, wanted or style or "txt"), output)
-            is_complete = not any(failed)
+            is_complete = True
+            for form in forms:
+                job = read_form(client, form, document, model=model)
+                is_complete = not complain(form, job) and is_complete
+                if job.lines:
+                    write(client.transcript(job.id, wanted or style or "txt"), output)
         elif wanted is not None or output is not None:
             job = read_together(client, files, model=model)
-            write(client.transcript(job.id, wanted or "txt"), output)
+            write(client.transcript(job.id, wanted or style or "txt"), output)
             is_complete = not complain(None, job)
         else:
             lines = read_images(client, files, model=model)

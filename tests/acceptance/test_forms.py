@@ -123,8 +123,9 @@ def test_an_encrypted_form_needs_its_password(service: RunningUp, tmp_path: Path
     with pikepdf.open(FORM) as pdf:
         pdf.save(locked, encryption=pikepdf.Encryption(user="sesame", owner="other"))
     password.write_text("sesame\n")
-    refused = inkpost(service, "read", str(locked), status=1)
+    refused = inkpost(service, "read", str(locked), str(FORM), status=1)
     assert b"[pdf_encrypted]" in refused.stderr
+    assert len(refused.stdout.splitlines()) == len(WRITTEN)  # of the other form, which is read all the same
     shown = inkpost(service, "read", str(locked), "--password-file", str(password))
     assert len(shown.stdout.splitlines()) == len(WRITTEN)
 

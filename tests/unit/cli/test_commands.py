@@ -74,6 +74,7 @@ def test_a_database_that_does_not_answer_is_one_clear_line(monkeypatch: pytest.M
         (["form.pdf", "line.png"], "calls of their own"),
         (["line.png", "--cut", "page"], "--cut is for PDFs"),
         (["line.png", "--template", "intake"], "--template is for PDFs"),
+        (["line.png", "--password-prompt"], "--password is for PDFs"),
         (["form.pdf", "other.PDF", "--output", "out.csv"], "--output takes one form"),
         (["form.pdf", "--format", "docx"], "docx"),
         (["form.pdf", "--cut", "regions"], "regions"),
