@@ -16,7 +16,7 @@ from core.words import Cut, TranscriptFormat
 CUTS = tuple(cut.value for cut in Cut if cut != Cut.REGIONS)  # regions come with a template
 FORMATS = tuple(each.value for each in TranscriptFormat)
 LOOK_SECONDS = 2  # how often the progress bar moves
-_BINARY_STARTS = (b"%PDF", b"PK")
+_BINARY_STARTS = (b"%PDF-", b"PK\x03\x04")
 
 
 def progress_bar() -> Progress:
