@@ -10,9 +10,9 @@ from core.documents.leases import Lease
 from core.errors import InkpostError, WorkerCrash
 from core.notices import announce_progress
 from core.recovery import Recovered
-from core.settlement import fail_jobs, lock_jobs
+from core.settlement import fail_jobs
 from core.storable import storable_text
-from core.tables import Document, Rendition
+from core.tables import Document, Job, Rendition
 from core.words import DocumentStatus, RenditionStatus
 
 _ROWS_PER_SWEEP = 100
@@ -46,12 +46,16 @@ def give_up_lease(session: Session, lease: Lease, *, max_crashes: int, error: In
 def _recover_documents(
     session: Session, condition: ColumnElement[bool], error: InkpostError, max_crashes: int
 ) -> Recovered:
-    """Recover running documents that satisfy the condition, which is evaluated again under the row's lock."""
+    """Recover running documents that satisfy the condition, which is evaluated again under the row's lock.
+
+    A document whose job somebody holds is being recorded or canceled; waiting for that would keep all else unswept.
+    """
     running = (Document.status == _RUNNING, condition)
-    seen = session.scalars(select(Document.job_id).where(*running).limit(_ROWS_PER_SWEEP)).all()
+    found = select(Document.job_id).where(*running).limit(_ROWS_PER_SWEEP)
+    free = select(Job.id).where(Job.id.in_(found)).order_by(Job.id).with_for_update(skip_locked=True)
+    seen = session.scalars(free).all()
     if not seen:
         return Recovered()
-    lock_jobs(session, seen)
     is_over = Document.crash_attempts + 1 >= max_crashes
     rows = session.execute(
         update(Document)

@@ -2,6 +2,7 @@
 
 import uuid
 
+from core.documents.claims import record_cut
 from core.errors import PdfEncrypted, UnprocessableInput
 from core.housekeeping import sweep, tidy
 from core.settings import Settings
@@ -59,6 +60,20 @@ def test_an_expired_lease_puts_a_document_back_and_the_third_death_fails_its_job
     assert (job.status, job.error_code) == ("failed", "worker_crash")
     assert paperwork.document(job_id).crash_attempts == 3
     paperwork.check_invariants()
+
+
+def test_a_sweep_does_not_wait_for_a_cut_that_is_being_recorded(paperwork: Paperwork, client_id: uuid.UUID) -> None:
+    slow, dead = (paperwork.submit(client_id) for _ in range(2))
+    documents = [paperwork.claimed() for _ in range(2)]
+    paperwork.expire_leases()
+    with paperwork.scenario.sessions() as recording:
+        assert record_cut(recording, documents[0].lease, form(typed("late but ours")), keep_images=True)
+
+        assert paperwork.recover().requeued == 1
+
+        recording.commit()
+    assert [paperwork.document(job_id).status for job_id in (slow, dead)] == ["succeeded", "queued"]
+    assert paperwork.recover().requeued == 0
 
 
 def test_a_worker_that_gives_up_charges_only_what_it_still_holds(paperwork: Paperwork, client_id: uuid.UUID) -> None:
