@@ -4,9 +4,11 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 
+from cli.local.ports import free_port
 from core.documents.cutting import CutWish
 from core.words import Cut
 from tests.integration.documents.reception import Reception
@@ -57,6 +59,17 @@ def test_a_form_with_nothing_to_read_ends_without_a_recogniser(reception: Recept
     assert (job.status, job.lines_succeeded) == ("succeeded", 2)
     texts = {line.custom_id: line.text for line in reception.lines(job_id)}
     assert texts == {"planted-name": "planted-text", "person.city": "Berlin"}
+
+
+def test_what_was_cut_is_counted(reception: Reception, tmp_path: Path) -> None:
+    port = free_port()
+    with DocumentsProcess(reception.changed(documents={"metrics_port": port}), tmp_path) as worker:
+        reception.finished(reception.hand_in(typed_form()))
+        reception.finished(reception.hand_in(b"%PDF"))
+        eventually(lambda: '"document.failed"' in worker.output())
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    for line in ('documents_total{outcome="cut"} 1.0', 'documents_total{outcome="failed"} 1.0', "cut_lines_sum 2.0"):
+        assert f"inkpost_{line}" in metrics
 
 
 def test_a_form_of_a_thousand_lines_is_read_whole(reception: Reception, tmp_path: Path) -> None:
