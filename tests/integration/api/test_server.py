@@ -1,6 +1,7 @@
 """What concerns the HTTP server: real gunicorn, raw sockets."""
 
 import base64
+import contextlib
 import json
 import socket
 import tempfile
@@ -26,13 +27,14 @@ from tests.unit.api.pictures import png
 from tests.waiting import eventually
 
 REQUEST_SECONDS = 2.0
+PATIENT_SECONDS = 90.0
 THREADS = 4
 CONNECTIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Gunicorn with few threads and little patience, and a key."""
+    """Gunicorn with few threads, and a key."""
 
     process: ApiProcess
     key: str
@@ -92,29 +94,46 @@ class Said:
         return dict(json.loads(body))
 
 
-@pytest.fixture(scope="module")
-def server(
-    postgres: TemplatedPostgres, redis_server: LocalRedis, tmp_path_factory: pytest.TempPathFactory
+@contextlib.contextmanager
+def serving(
+    postgres: TemplatedPostgres, redis_server: LocalRedis, folder: Path, request_seconds: float
 ) -> Iterator[Server]:
     with postgres.fresh_database() as url:
         settings = Settings(
             database_url=SecretStr(url),
             redis_url=SecretStr(redis_server.url),
             default_model="fake",
-            api=Api(request_seconds=REQUEST_SECONDS, connections=CONNECTIONS),
+            api=Api(request_seconds=request_seconds, connections=CONNECTIONS),
         )
         with (
             open_facade(settings) as facade,
-            ApiProcess(settings, tmp_path_factory.mktemp("api"), processes=1, threads=THREADS) as process,
+            ApiProcess(settings, folder, processes=1, threads=THREADS) as process,
         ):
             yield Server(process, facade.caller.key)
+
+
+@pytest.fixture(scope="module")
+def server(
+    postgres: TemplatedPostgres, redis_server: LocalRedis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with serving(postgres, redis_server, tmp_path_factory.mktemp("api"), REQUEST_SECONDS) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def patient(
+    postgres: TemplatedPostgres, redis_server: LocalRedis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server that keeps slow clients for so long that nobody's answer, awaited for 15 s, can come of their end."""
+    with serving(postgres, redis_server, tmp_path_factory.mktemp("patient"), PATIENT_SECONDS) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
 def still_serving(server: Server) -> Iterator[None]:
     """Check after every test that nothing it did has cost the server its threads."""
     yield
-    assert httpx.get(f"{server.process.url}/livez", timeout=5).status_code == 200
+    assert httpx.get(f"{server.process.url}/livez", timeout=15).status_code == 200
     assert "Traceback" not in server.process.output()
 
 
@@ -232,13 +251,9 @@ def test_a_body_that_does_not_arrive_in_time_is_dropped(server, size):
     assert (said.status, said.problem["code"]) == (408, "request_timeout")
 
 
-@pytest.mark.parametrize(
-    "start",
-    [b"", b"GET /livez HTTP/1.1\r\nHo", b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 90\r\n\r\n{"],
-    ids=["nothing", "half a head", "half a body"],
-)
-def test_a_client_that_drips_bytes_is_dropped_and_others_are_not_disturbed(server, start):
-    """Many more slow clients than threads, each of them sending a byte now and then."""
+@contextlib.contextmanager
+def dripping(server: Server, start: bytes) -> Iterator[threading.Event]:
+    """Many more slow clients than threads, each sending a byte now and then; the event says that one was dropped."""
     slow = [server.connect() for _ in range(10 * THREADS)]
     stopped = threading.Event()
 
@@ -254,56 +269,80 @@ def test_a_client_that_drips_bytes_is_dropped_and_others_are_not_disturbed(serve
         for connection in slow:
             connection.sendall(start)
         threading.Thread(target=drip, daemon=True).start()
-        with server.client as client:
-            for _ in range(20):
-                assert client.get("/v1/limits", timeout=1.0).status_code == 200
-        assert stopped.wait(REQUEST_SECONDS + 10), "a slow client was never dropped"
+        yield stopped
     finally:
         stopped.set()
         for connection in slow:
             connection.close()
 
 
+PARTS = pytest.mark.parametrize(
+    "start",
+    [b"", b"GET /livez HTTP/1.1\r\nHo", b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 90\r\n\r\n{"],
+    ids=["nothing", "half a head", "half a body"],
+)
+
+
+@PARTS
+def test_clients_that_drip_bytes_do_not_disturb_others(patient, start):
+    with dripping(patient, start), patient.client as client:
+        assert all(client.get("/v1/limits").status_code == 200 for _ in range(20))
+
+
+@PARTS
+def test_a_client_that_drips_bytes_is_dropped(server, start):
+    with dripping(server, start) as dropped:
+        assert dropped.wait(30), "a slow client was never dropped"
+
+
 @pytest.mark.parametrize(
     "start", [b"", b"G", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silent", "slow", "kept"]
 )
-def test_more_idle_connections_than_the_server_holds_keep_nobody_out(server, start):
-    idle = [server.connect() for _ in range(CONNECTIONS // 2)]
+def test_more_idle_connections_than_the_server_holds_keep_nobody_out(patient, start):
+    idle = [patient.connect() for _ in range(CONNECTIONS // 2)]
     try:
         for connection in idle:
             connection.sendall(start)
         for _ in range(2 * CONNECTIONS):
-            idle.append(server.connect())
+            idle.append(patient.connect())
             idle[-1].sendall(start)
-        with server.client as client:
-            assert client.get("/v1/limits", timeout=REQUEST_SECONDS / 2).status_code == 200
+        with patient.client as client:
+            assert client.get("/v1/limits").status_code == 200
     finally:
         for connection in idle:
             connection.close()
 
 
-def test_large_bodies_that_come_slowly_leave_threads_to_others(server):
+@contextlib.contextmanager
+def slow_bodies(server: Server) -> Iterator[list[socket.socket]]:
     slow = [server.connect() for _ in range(5 * THREADS)]
     try:
         for connection in slow:
             connection.sendall(server.post("Content-Length: 1000000") + b"{" * 1_000)
-        eventually(lambda: httpx.get(f"{server.process.url}/livez", timeout=1.0).status_code == 200, REQUEST_SECONDS)
-        with server.client as client:
-            assert all(client.get("/v1/limits", timeout=1.0).status_code == 200 for _ in range(20))
-        codes = {Said.all_of(connection).problem["code"] for connection in slow}
+        yield slow
     finally:
         for connection in slow:
             connection.close()
+
+
+def test_large_bodies_that_come_slowly_leave_threads_to_others(patient):
+    with slow_bodies(patient), patient.client as client:
+        assert all(client.get("/v1/limits").status_code == 200 for _ in range(20))
+
+
+def test_large_bodies_that_come_slowly_are_refused_or_dropped(server):
+    with slow_bodies(server) as slow:
+        codes = {Said.all_of(connection).problem["code"] for connection in slow}
     assert codes == {"overloaded", "request_timeout"}
 
 
-def test_clients_that_neither_read_nor_close_do_not_disturb_others(server):
-    parked = [server.connect() for _ in range(10 * THREADS)]
+def test_clients_that_neither_read_nor_close_do_not_disturb_others(patient):
+    parked = [patient.connect() for _ in range(10 * THREADS)]
     try:
         for connection in parked:
-            connection.sendall(server.head("GET /openapi.json HTTP/1.1", "Connection: close"))
-        with server.client as client:
-            assert client.get("/v1/limits", timeout=1.5).status_code == 200
+            connection.sendall(patient.head("GET /openapi.json HTTP/1.1", "Connection: close"))
+        with patient.client as client:
+            assert client.get("/v1/limits").status_code == 200
     finally:
         for connection in parked:
             connection.close()
@@ -347,15 +386,15 @@ def test_long_polls_take_at_most_half_of_the_threads(server):
         def poll(_: int) -> float:
             started = time.monotonic()
             with server.client as client:
-                answer = client.get(f"/v1/jobs/{job_id}", params={"wait": 4})
+                answer = client.get(f"/v1/jobs/{job_id}", params={"wait": 10})
             assert (answer.status_code, answer.headers["Retry-After"]) == (200, "1")
             return time.monotonic() - started
 
         polls = pool.map(poll, range(2 * THREADS))
         with server.client as client:
-            assert client.get("/v1/limits", timeout=2.0).status_code == 200
+            assert client.get("/v1/limits", timeout=8).status_code == 200
         waited = sorted(polls)
-    assert sum(seconds > 3.5 for seconds in waited) == THREADS // 2
+    assert sum(seconds > 9 for seconds in waited) == THREADS // 2
 
 
 def test_counts_of_all_processes_are_added_up(settings, bench, tmp_path):
@@ -363,7 +402,7 @@ def test_counts_of_all_processes_are_added_up(settings, bench, tmp_path):
     with ApiProcess(settings, tmp_path, processes=2, threads=4) as process:
 
         def count() -> float:
-            answer = httpx.get(f"{process.url}/metrics", headers={"Authorization": f"Bearer {key}"}, timeout=5)
+            answer = httpx.get(f"{process.url}/metrics", headers={"Authorization": f"Bearer {key}"}, timeout=15)
             found = [
                 row for row in answer.text.splitlines() if row.startswith("inkpost_requests_total{") and "livez" in row
             ]
@@ -371,8 +410,8 @@ def test_counts_of_all_processes_are_added_up(settings, bench, tmp_path):
 
         before = count()
         for _ in range(20):
-            httpx.get(f"{process.url}/livez", timeout=5)
-        assert eventually(lambda: count() - before >= 20, 5.0)
+            httpx.get(f"{process.url}/livez", timeout=15)
+        assert eventually(lambda: count() - before >= 20)
 
 
 def test_a_killed_server_leaves_no_folder_for_long(settings, tmp_path):
