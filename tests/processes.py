@@ -106,7 +106,7 @@ class RealProcess:
         for pid in [self.pid, *self.child_pids]:
             os.kill(pid, signal.SIGCONT)
 
-    def wait(self, timeout_seconds: float = 30.0) -> int:
+    def wait(self, timeout_seconds: float = 60.0) -> int:
         """Wait until the main process has ended and return its exit status (negative: the signal)."""
         assert self._process is not None
         return self._process.wait(timeout_seconds)
@@ -150,7 +150,7 @@ class ApiProcess(RealProcess):
         self.wait_until_ready()
         return self
 
-    def wait_until_ready(self, timeout_seconds: float = 30.0) -> None:
+    def wait_until_ready(self, timeout_seconds: float = 60.0) -> None:
         """Return once /livez answers."""
 
         def is_alive() -> bool:
@@ -213,7 +213,7 @@ class WebhooksProcess(RealProcess):
     def __enter__(self) -> Self:
         """Start it and wait until it is ready."""
         self.start()
-        eventually(lambda: "webhooks.ready" in self.output(), 30, "the webhooks worker never became ready")
+        eventually(lambda: "webhooks.ready" in self.output(), 60, "the webhooks worker never became ready")
         return self
 
 

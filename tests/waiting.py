@@ -9,7 +9,7 @@ import pytest
 Value = TypeVar("Value")
 
 
-def eventually(check: Callable[[], Value], timeout_seconds: float = 15.0, message: str = "it never happened") -> Value:
+def eventually(check: Callable[[], Value], timeout_seconds: float = 60.0, message: str = "it never happened") -> Value:
     """Call `check` until it returns something true, and return that.
 
     An exception of the last try is the cause of the failure; earlier ones are forgotten.

@@ -180,7 +180,7 @@ def test_the_files_of_a_batch_go_with_their_time(client, place):
     place.scalar("UPDATE files SET expires_at = now() RETURNING 1")
     with pytest.raises(openai.NotFoundError):
         client.files.content(done.output_file_id)
-    eventually(lambda: place.scalar("SELECT count(*) FROM file_parts") == 0, 15, "the bytes stayed")
+    eventually(lambda: place.scalar("SELECT count(*) FROM file_parts") == 0, message="the bytes stayed")
 
 
 def test_a_batch_of_a_thousand_survives_the_death_of_its_workers(settings, tmp_path):
@@ -215,7 +215,7 @@ def test_a_clerk_that_is_killed_after_each_step_answers_every_request_once(setti
         batch = started(client, *[request(each, one) for each, one in pictures.items()])
         for _ in range(3):  # checked; the first chunk; the second
             with WebhooksProcess(mortal, tmp_path) as clerk:
-                eventually(lambda clerk=clerk: not clerk.is_running, 15, "the clerk did not die")
+                eventually(lambda clerk=clerk: not clerk.is_running, message="the clerk did not die")
         with WebhooksProcess(settings, tmp_path):
             done = ended(client, batch)
         assert list(answers(client, done.output_file_id)) == list(pictures)
@@ -232,7 +232,7 @@ def slow(settings, tmp_path) -> Iterator[Place]:
 def test_a_canceled_batch_answers_every_request(slow):
     with slow.client() as client:
         batch = started(client, request("a", picture()), request("b", picture()))
-        eventually(lambda: client.batches.retrieve(batch.id).status == "in_progress", 15, "it never began")
+        eventually(lambda: client.batches.retrieve(batch.id).status == "in_progress", message="it never began")
         assert client.batches.cancel(batch.id).status in {"cancelling", "cancelled"}
         done = ended(client, batch)
         assert (done.status, done.output_file_id) == ("cancelled", None)
@@ -247,7 +247,7 @@ def test_a_batch_that_is_cancelled_before_all_of_it_was_looked_at_answers_all_of
         batch = started(client, *[request(each, picture()) for each in "abcdef"])
         for _ in range(2):  # checked; the first two requests
             with WebhooksProcess(mortal, tmp_path) as clerk:
-                eventually(lambda clerk=clerk: not clerk.is_running, 15, "the clerk did not die")
+                eventually(lambda clerk=clerk: not clerk.is_running, message="the clerk did not die")
         assert client.batches.cancel(batch.id).status == "cancelling"
         with pytest.raises(openai.ConflictError) as failure:
             client.files.delete(batch.input_file_id)

@@ -127,7 +127,7 @@ def test_a_key_that_was_revoked_is_told_so(place: Place):
     with place.client(key) as client:
         assert client.models.list().data
         place.scalar("UPDATE api_keys SET revoked_at = now() WHERE id = %s RETURNING 1", key.split("_")[1])
-        eventually(lambda: _refused(client) == (401, "key_revoked"), 10, "the key was never refused")
+        eventually(lambda: _refused(client) == (401, "key_revoked"), message="the key was never refused")
 
 
 def _refused(client: openai.OpenAI) -> tuple[int, str | None] | None:

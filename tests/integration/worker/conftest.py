@@ -75,7 +75,7 @@ class Desk:
         with self.sessions() as session:
             return list_lines(session, job_id)
 
-    def finished(self, job_id: uuid.UUID, timeout_seconds: float = 30.0) -> Job:
+    def finished(self, job_id: uuid.UUID, timeout_seconds: float = 60.0) -> Job:
         """Wait until the job has finished, and return it."""
         eventually(
             lambda: self.job(job_id).status in FINISHED_JOB,

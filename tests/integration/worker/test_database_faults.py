@@ -48,12 +48,12 @@ def own_desk(desk: Desk, own_postgres: LocalPostgres) -> Iterator[Desk]:
 def test_an_outcome_waits_for_a_database_that_restarts(
     own_desk: Desk, own_postgres: LocalPostgres, tmp_path: Path
 ) -> None:
-    settings = own_desk.changed(worker={"model": "fake:1500"}, leases={"seconds": 30.0})
+    settings = own_desk.changed(worker={"model": "fake:3000"}, leases={"seconds": 30.0})
     with WorkerProcess(settings, tmp_path) as worker:
         job_id = own_desk.submit([picture() for _ in range(3)])
-        eventually(lambda: own_desk.running(job_id) == 3, 15, "the lines were never claimed")
+        eventually(lambda: own_desk.running(job_id) == 3, message="the lines were never claimed")
         own_postgres.kill()
-        eventually(lambda: "record.postponed" in worker.output(), 15, "the database was never missed")
+        eventually(lambda: "record.postponed" in worker.output(), message="the database was never missed")
         own_postgres.start()
         own_desk.finished(job_id)
     own_desk.assert_read(job_id)
@@ -76,14 +76,14 @@ def test_a_worker_whose_connections_are_cut_again_and_again_reads_everything(des
 
 
 def test_a_table_lock_delays_an_outcome_and_loses_none(desk: Desk, tmp_path: Path) -> None:
-    settings = desk.changed(worker={"model": "fake:500"}, leases={"seconds": 30.0})
+    settings = desk.changed(worker={"model": "fake:1500"}, leases={"seconds": 30.0})
     settings = settings.model_copy(update={"database_timeout_seconds": 0.5})
     with WorkerProcess(settings, tmp_path) as worker:
         job_id = desk.submit([picture()])
-        eventually(lambda: desk.running(job_id) == 1, 15, "the line was never claimed")
+        eventually(lambda: desk.running(job_id) == 1, message="the line was never claimed")
         with psycopg.connect(settings.database_url.get_secret_value()) as connection:
             connection.execute("LOCK TABLE lines IN ACCESS EXCLUSIVE MODE")
-            eventually(lambda: "record.postponed" in worker.output(), 15, "the lock was never felt")
+            eventually(lambda: "record.postponed" in worker.output(), message="the lock was never felt")
             connection.rollback()
         desk.finished(job_id)
     desk.assert_read(job_id)

@@ -30,7 +30,7 @@ def test_a_recogniser_killed_around_its_commit_makes_one_event(desk: Desk, tmp_p
     dying = desk.settings.model_copy(update={"failpoints": place})
     with WorkerProcess(dying, tmp_path) as doomed:
         job_id = desk.submit([picture(), picture()])
-        eventually(lambda: "WorkerLostError" in doomed.output(), 20, "the failpoint was never reached")
+        eventually(lambda: "WorkerLostError" in doomed.output(), message="the failpoint was never reached")
         doomed.kill()
     with WorkerProcess(desk.settings, tmp_path):
         desk.finished(job_id)

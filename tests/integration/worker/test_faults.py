@@ -15,6 +15,8 @@ from tests.waiting import eventually
 from worker.recognizer.fake import DEVICE_LOST_MARKER, HANG_MARKER, SEGFAULT_MARKER
 from worker.slot import EXIT_BROKEN
 
+ENDLESS = "fake:60000"  # what it reads is not read before it is killed
+
 
 @pytest.fixture(autouse=True)
 def invariants_hold(desk: Desk) -> Iterator[None]:
@@ -24,32 +26,30 @@ def invariants_hold(desk: Desk) -> Iterator[None]:
 
 
 def test_a_killed_pool_process_is_replaced_and_its_lines_are_read_once(desk: Desk, tmp_path: Path) -> None:
-    settings = desk.changed(worker={"model": "fake:800"}, leases={"seconds": 60.0})
+    settings = desk.changed(worker={"model": "fake:1500"}, leases={"seconds": 300.0})
     with WorkerProcess(settings, tmp_path) as worker:
         job_id = desk.submit([picture() for _ in range(3)])
-        eventually(lambda: desk.running(job_id) == 3, 15, "the lines were never claimed")
+        eventually(lambda: desk.running(job_id) == 3, message="the lines were never claimed")
         worker.kill_model_process()
-        desk.finished(job_id)  # long before the lease of 60 s: the new process took the slot over
+        desk.finished(job_id)  # long before the lease of 300 s: the new process took the slot over
     desk.assert_read(job_id)
     assert [line.crash_attempts for line in desk.lines(job_id)] == [1, 1, 1]
 
 
 def test_a_dead_worker_s_lines_go_to_the_living(desk: Desk, tmp_path: Path) -> None:
-    settings = desk.changed(worker={"model": "fake:1000"})
-    with WorkerProcess(settings, tmp_path) as first:
+    with WorkerProcess(desk.changed(worker={"model": ENDLESS}), tmp_path) as first:
         job_id = desk.submit([picture() for _ in range(3)])
-        eventually(lambda: desk.running(job_id) == 3, 15, "the lines were never claimed")
-        with WorkerProcess(settings, tmp_path):
+        eventually(lambda: desk.running(job_id) == 3, message="the lines were never claimed")
+        with WorkerProcess(desk.settings, tmp_path):
             first.kill()
             desk.finished(job_id)
     desk.assert_read(job_id)
 
 
 def test_with_no_worker_left_jobs_wait_for_the_next(desk: Desk, tmp_path: Path) -> None:
-    settings = desk.changed(worker={"model": "fake:1000"})
-    with WorkerProcess(settings, tmp_path) as first:
+    with WorkerProcess(desk.changed(worker={"model": ENDLESS}), tmp_path) as first:
         begun = desk.submit([picture() for _ in range(3)])
-        eventually(lambda: desk.running(begun) == 3, 15, "the lines were never claimed")
+        eventually(lambda: desk.running(begun) == 3, message="the lines were never claimed")
         first.kill()
     waiting = desk.submit([picture()])
     assert desk.job(waiting).status == "queued"
@@ -67,7 +67,7 @@ def test_a_crash_anywhere_in_a_batch_loses_nothing_and_repeats_no_outcome(
     doomed = WorkerProcess(dying, tmp_path)
     with doomed:
         job_id = desk.submit([picture()])
-        eventually(lambda: "WorkerLostError" in doomed.output(), 20, "the failpoint was never reached")
+        eventually(lambda: "WorkerLostError" in doomed.output(), message="the failpoint was never reached")
         doomed.kill()
     attempts = desk.lines(job_id)[0].attempt
     with WorkerProcess(desk.settings, tmp_path):
@@ -81,24 +81,24 @@ def test_a_crash_anywhere_in_a_batch_loses_nothing_and_repeats_no_outcome(
 
 
 def test_a_process_that_slept_past_its_lease_writes_nothing(desk: Desk, tmp_path: Path) -> None:
-    slow = desk.changed(worker={"model": "fake:1000"})
+    slow = desk.changed(worker={"model": "fake:3000"})
     with WorkerProcess(slow, tmp_path) as sleeper:
         job_id = desk.submit([picture()])
-        eventually(lambda: desk.running(job_id) == 1, 15, "the line was never claimed")
+        eventually(lambda: desk.running(job_id) == 1, message="the line was never claimed")
         sleeper.stop()
         with WorkerProcess(desk.settings, tmp_path):
             finished_at = desk.finished(job_id).finished_at
             sleeper.resume()
-            eventually(lambda: "stale_write.rejected" in sleeper.output(), 15, "the late outcome was not dropped")
+            eventually(lambda: "stale_write.rejected" in sleeper.output(), message="the late outcome was not dropped")
     desk.assert_read(job_id)
     assert desk.job(job_id).finished_at == finished_at
 
 
 def test_a_short_nap_costs_no_lease(desk: Desk, tmp_path: Path) -> None:
-    settings = desk.changed(worker={"model": "fake:1500"})
+    settings = desk.changed(worker={"model": "fake:2000"}, leases={"seconds": 30.0})
     with WorkerProcess(settings, tmp_path) as worker:
         job_id = desk.submit([picture()])
-        eventually(lambda: desk.running(job_id) == 1, 15, "the line was never claimed")
+        eventually(lambda: desk.running(job_id) == 1, message="the line was never claimed")
         worker.stop()
         worker.resume()
         desk.finished(job_id)

@@ -56,22 +56,22 @@ def test_a_line_too_large_for_the_memory_fails_alone(desk: Desk, tmp_path: Path)
 
 
 def test_a_canceled_job_drops_what_comes_in_late(desk: Desk, tmp_path: Path) -> None:
-    settings = desk.changed(worker={"model": "fake:1500"})
+    settings = desk.changed(worker={"model": "fake:3000"})
     with WorkerProcess(settings, tmp_path) as worker:
         job_id = desk.submit([picture()])
-        eventually(lambda: desk.running(job_id) == 1, 15, "the line was never claimed")
+        eventually(lambda: desk.running(job_id) == 1, message="the line was never claimed")
         with desk.sessions.begin() as session:
             cancel_job(session, desk.client_id, job_id)
-        eventually(lambda: "stale_write.rejected" in worker.output(), 15, "the late outcome was not dropped")
+        eventually(lambda: "stale_write.rejected" in worker.output(), message="the late outcome was not dropped")
     assert desk.job(job_id).status == "canceled"
     assert desk.lines(job_id)[0].text is None
 
 
 def test_a_worker_that_is_told_to_end_finishes_its_batch_and_nothing_more(desk: Desk, tmp_path: Path) -> None:
-    settings = desk.changed(worker={"model": "fake:1000", "max_batch": 2})
+    settings = desk.changed(worker={"model": "fake:2000", "max_batch": 2})
     with WorkerProcess(settings, tmp_path) as worker:
         job_id = desk.submit([picture() for _ in range(6)])
-        eventually(lambda: desk.running(job_id) == 2, 15, "the lines were never claimed")
+        eventually(lambda: desk.running(job_id) == 2, message="the lines were never claimed")
         worker.terminate()
         assert worker.wait() == 0
     lines = desk.lines(job_id)
@@ -94,7 +94,7 @@ def test_a_worker_without_its_model_exits_and_claims_nothing(desk: Desk, tmp_pat
 
 
 def test_two_workers_share_a_large_job(desk: Desk, tmp_path: Path) -> None:
-    settings = desk.changed(worker={"model": "fake:50", "max_batch": 4})
+    settings = desk.changed(worker={"model": "fake:200", "max_batch": 4})
     with WorkerProcess(settings, tmp_path) as first, WorkerProcess(settings, tmp_path) as second:
         job_id = desk.submit([picture() for _ in range(120)])
         desk.finished(job_id)
