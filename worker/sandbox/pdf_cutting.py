@@ -6,6 +6,7 @@ child never holds more than one page and one line.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import cast
 
 from PIL import Image
@@ -157,17 +158,22 @@ def _cut_fields(document: Document, limits: PdfLimits) -> Iterator[Answer]:
 
 
 def _cut_regions(document: Document, regions: Sequence[Region], limits: PdfLimits) -> Iterator[Answer]:
-    for region in regions:
-        seen = document.pages.get(region.page)
-        box = _box_of(region, seen)
-        if seen is None:
-            yield CutLine(region.page, box, region.name, error=RegionOutside())
+    """Cut regions in the order asked for; a page stays open, and its pictures decoded, for those that follow on it."""
+    for number, together in groupby(regions, lambda region: region.page):
+        wanted = [(region.name, _box_of(region, document.pages.get(number))) for region in together]
+        if number not in document.pages:
+            yield from (CutLine(number, box, name, error=RegionOutside()) for name, box in wanted)
             continue
         try:
-            with document.opened(region.page) as page:
-                yield _drawn(page, _within(box, page), region.name, limits)
-        except (RegionOutside, PageUnreadable) as error:
-            yield CutLine(region.page, box, region.name, error=error)
+            with document.opened(number) as page:
+                for name, box in wanted:
+                    inside = _within(box, page)
+                    if inside is None:
+                        yield CutLine(number, box, name, error=RegionOutside())
+                    else:
+                        yield _drawn(page, inside, name, limits)
+        except PageUnreadable as error:
+            yield from (CutLine(number, box, name, error=error) for name, box in wanted)
 
 
 _CUTS: dict[Cut, Callable[[Document, PdfLimits], Iterator[Answer]]] = {
@@ -203,15 +209,12 @@ def _box_of(region: Region, page: Page | None) -> Box:
     return x0 * width, y0 * height, x1 * width, y1 * height
 
 
-def _within(box: Box, page: OpenPage) -> Box:
-    """Return a box without its overhang; raise RegionOutside if it is not within its page."""
+def _within(box: Box, page: OpenPage) -> Box | None:
+    """Return a box without its overhang; None if it is not within its page."""
     x0, y0, x1, y1 = box
     width, height = page.space.size
     is_within = min(x0, y0) >= -_OVERHANG_POINTS and x1 <= width + _OVERHANG_POINTS and y1 <= height + _OVERHANG_POINTS
-    inside = common(box, (0.0, 0.0, width, height))
-    if not is_within or inside is None:
-        raise RegionOutside
-    return inside
+    return common(box, (0.0, 0.0, width, height)) if is_within else None
 
 
 class _Names:

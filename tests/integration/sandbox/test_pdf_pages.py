@@ -27,6 +27,7 @@ from tests.pdfs import (
     scanned_page,
     stream,
 )
+from worker.sandbox.limits import PdfLimits
 from worker.sandbox.pdf_sandbox import PdfCutter
 
 PAGE = CutWish(Cut.PAGE)
@@ -255,6 +256,17 @@ def test_a_region_outside_or_on_a_missing_page_fails_alone(cutter: PdfCutter) ->
     assert [line.name for line in lines if line.image] == ["good", "by a hair"]
     assert {line.error.code for line in lines if line.error} == {"region_outside"}
     assert lines[-1].box == (200, 20, 300, 40)
+
+
+def test_many_regions_on_a_scan_decode_it_once(cutter: PdfCutter) -> None:
+    # given: a page whose picture takes far longer to decode than a line to cut, and processor time for a few of it
+    pdf = scan(scanned_page(dpi=300), dpi=300)
+    wish = regions(*(region(f"row{row}", (50, 40 + 7 * row, 90, 46 + 7 * row)) for row in range(100)))
+
+    with PdfCutter(PdfLimits(cpu_seconds=1, cpu_seconds_per_answer=0)) as frugal:
+        lines = frugal.cut(pdf, wish).lines
+
+    assert all(line.image for line in lines)
 
 
 def test_regions_of_which_none_is_in_the_document_are_lines_that_say_so(cutter: PdfCutter) -> None:
