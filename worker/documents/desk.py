@@ -161,7 +161,7 @@ class Desk(Generic[Held, Result]):
         except DocumentError as error:
             self._charge(held, error)
         except Exception:  # the edge of this document
-            log.exception(f"{self._work.name}.failed_here", job_id=_job_id(held))
+            log.exception(f"{self._work.name}.broke", job_id=_job_id(held))
             self._charge(held)
         finally:
             self._lease = None
