@@ -123,6 +123,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
+    def do_GET(self) -> None:
+        """Say to a browser what this is."""
+        self.send_error(405, explain="Inkpost's webhooks are POSTed here.")
+
     def _print(self, event_id: str | None, body: bytes, fault: str | None) -> None:
         try:
             shown = json.loads(body)
@@ -131,8 +135,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.as_json:
             line = json.dumps({"webhook_id": event_id, "is_verified": fault is None, "fault": fault, "body": shown})
         else:
-            verdict = f"refused, {fault}" if fault else "verified"
-            line = f"{event_id} {verdict}\n{json.dumps(shown, indent=2, ensure_ascii=False)}"
+            verdict = f"refused: {fault}" if fault else "verified"
+            line = f"{event_id or '(no webhook-id)'} {verdict}"
+            if shown is not None:
+                line += f"\n{json.dumps(shown, indent=2, ensure_ascii=False)}"
         sys.stdout.write(line + os.linesep)
         sys.stdout.flush()
 

@@ -59,6 +59,34 @@ def test_the_example_receivers_are_told_and_believe_it(service: RunningUp, tmp_p
         assert client.delete(f"/v1/webhook-endpoints/{endpoint['id']}").status_code == 204
 
 
+def test_a_receiver_that_says_gone_is_seen_as_disabled_and_can_be_enabled_by_hand(
+    service: RunningUp, tmp_path: Path
+) -> None:
+    secret, port = new_secret(), free_port()
+    command = [sys.executable, "-m", "cli", "webhooks", "listen", "--port", str(port), "--status", "410"]
+    with listening(command, port, secret, tmp_path / "listener.log"):
+        made = post(service, "/v1/webhook-endpoints", url=f"http://127.0.0.1:{port}/", secret=secret_text(secret))
+        path = f"/v1/webhook-endpoints/{made['id']}"
+        delivery = post(service, f"{path}/test")
+
+        def disabled() -> dict[str, Any] | None:
+            with service.client() as client:
+                shown = dict(client.get(path).json())
+            return shown if shown["status"] == "disabled" else None
+
+        shown = eventually(disabled)
+        assert (shown["disabled_reason"], shown["deliveries"]["exhausted"]) == ("gone", 1)
+        with service.client() as client:
+            listed = client.get("/v1/deliveries", params={"status": "exhausted", "endpoint_id": made["id"]}).json()[
+                "data"
+            ]
+            assert [(one["id"], one["response_status"]) for one in listed] == [(delivery["id"], 410)]
+            assert client.post(f"{path}/test").status_code == 409
+    assert post(service, f"{path}/enable")["status"] == "enabled"
+    with service.client() as client:
+        assert client.delete(path).status_code == 204
+
+
 def test_a_job_s_own_url_is_told_with_the_client_s_secret(service: RunningUp, tmp_path: Path) -> None:
     secret, port = new_secret(), free_port()
     post(service, "/v1/webhook-secret/rotate", secret=secret_text(secret))

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.openai.conftest import Place, picture
+from core.settings import OpenAI, Worker
+from tests.integration.openai.conftest import Place, picture, serving
 from tests.node import install_packages
+from tests.processes import WorkerProcess
 
 ROOT = Path(__file__).parents[3]
 
@@ -68,3 +70,14 @@ def test_the_node_client_tells_our_errors_by_its_classes(place, node_folder):
         ["UnprocessableEntityError", 422, "no_image", "string"],
         ["NotFoundError", 404, "not_found", "string"],
     ]
+
+
+def test_the_node_client_waits_for_a_slow_model_by_its_own_repeats_and_reads_once(settings, tmp_path, node_folder):
+    shutil.copy(Path(__file__).with_name("calls.mjs"), node_folder)
+    one = picture()
+    (tmp_path / "line.png").write_bytes(one.png)
+    slow = settings.model_copy(update={"worker": Worker(model="fake:1500"), "openai": OpenAI(answer_seconds=0.5)})
+    with WorkerProcess(slow, tmp_path), serving(slow, tmp_path) as place:
+        told = json.loads(run(["node", "calls.mjs", str(tmp_path / "line.png")], place, node_folder))
+        assert place.scalar("SELECT count(*) FROM jobs") == 2
+    assert told == {"texts": [one.text] * 2, "tokens": one.text, "requestIds": ["string"] * 2, "revision": "fake"}

@@ -79,10 +79,14 @@ def test_a_body_that_never_ends_after_a_2xx_is_a_success(office: PostOffice) -> 
         handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100)
         hang(handler)
 
+    flooded = 0
+
     def flood(handler) -> None:
+        nonlocal flooded
         handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
             handler.wfile.write(b"x" * 10_000)
+            flooded += 10_000
 
     with receiving(endless, flood) as receiver:
         office.register(receiver.url)
@@ -90,6 +94,7 @@ def test_a_body_that_never_ends_after_a_2xx_is_a_success(office: PostOffice) -> 
         office.job()
         assert office.send_due() == [DeliveryStatus.SUCCEEDED] * 2
     assert all(len(delivery.response_start or "") <= 1024 for delivery in office.deliveries())
+    assert flooded < 16 * 1024 * 1024  # what two sockets' buffers hold; two seconds would bring far more
 
 
 def test_a_receiver_that_says_gone_is_left_alone_until_somebody_enables_it(office: PostOffice) -> None:

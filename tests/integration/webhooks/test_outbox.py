@@ -138,6 +138,28 @@ def test_a_job_that_ends_does_not_wait_for_an_endpoint_that_is_being_deleted(off
     assert planned.endpoint_id != endpoint.id
 
 
+def test_progress_is_told_every_five_seconds_at_most_and_only_when_there_is_some(office: PostOffice) -> None:
+    office.register(URL, events=(EventType.JOB_PROGRESS,))
+    office.scenario.submit(office.client_id, 4)
+    lines = office.scenario.claim(4)
+
+    def told() -> int:
+        with office.sessions.begin() as session:
+            sweep(session, office.settings)
+        return len(office.deliveries())
+
+    assert told() == 0  # nothing has finished
+    office.scenario.record(lines[:1])
+    assert told() == 1
+    office.scenario.record(lines[1:2])
+    office.travel(4)
+    assert told() == 1
+    office.travel(2)
+    assert told() == 2
+    office.travel(60)
+    assert told() == 2  # nothing more has finished
+
+
 class Deletion(threading.Thread):
     """Deletes every endpoint, as clients do."""
 

@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner
 from openai import OpenAI
@@ -62,6 +63,19 @@ def test_our_own_listener_verifies_and_prints(office: PostOffice, tmp_path: Path
         check_receiver(office, process, f"http://127.0.0.1:{port}/", secret)
         assert '"is_verified": true' in process.output()
         assert '"is_verified": false' in process.output()
+
+
+def test_our_own_listener_tells_people_what_it_refuses(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "cli", "webhooks", "listen", "--port", str(port)]
+    with listening(command, port, new_secret(), tmp_path / "log") as process:
+        url = f"http://127.0.0.1:{port}/"
+        assert httpx.get(url).status_code == 405
+        assert httpx.post(url, content=b"not JSON").status_code == 400
+        assert httpx.post(url, json={"a": 1}, headers={"webhook-id": "evt_1"}).status_code == 400
+        eventually(lambda: "evt_1 refused: The header webhook-timestamp is missing." in process.output())
+        assert "(no webhook-id) refused: The header webhook-id is missing." in process.output()
+        assert "null" not in process.output()
 
 
 def test_two_public_verifiers_and_our_own_accept_a_delivery(office: PostOffice, tmp_path: Path) -> None:

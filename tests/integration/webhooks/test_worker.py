@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import redis
 from pydantic import SecretStr
 
+from cli.local.ports import free_port
 from cli.local.postgres import LocalPostgres
 from cli.local.redis import LocalRedis
 from cli.roles import webhooks_command
 from core.settings import Settings
+from core.webhooks.endpoints import enable, find_endpoint
 from core.words import EventType
 from tests.integration.webhooks.conftest import PostOffice, open_office
 from tests.integration.webhooks.receiver import hang, receiving, status
@@ -45,6 +48,32 @@ def test_what_ends_is_told_at_once_and_logged_without_secrets(office: PostOffice
         assert secret not in log
     assert '"host": "127.0.0.1"' in log
     check_events(office.sessions, [one.verified(endpoint.secret or b"") for one in receiver.received])
+
+
+def test_every_attempt_is_counted_and_the_counts_name_nobody(office: PostOffice, tmp_path: Path) -> None:
+    port = free_port()
+    own = office.with_policy(metrics_port=port)
+    with receiving(status(500), status(410)) as receiver, webhooks_worker(own.settings, tmp_path):
+        endpoint = office.register(receiver.url + "?token=s3cret-query")
+        office.job([b"planted-text"])
+        eventually(lambda: len(receiver.received) == 2, 30)  # the second after some five seconds
+        eventually(lambda: office.endpoint(endpoint.id).disabled_reason == "gone")
+        with office.sessions.begin() as session:
+            enable(find_endpoint(session, office.client_id, endpoint.id, lock=True))
+        office.job()
+        eventually(lambda: len(receiver.received) == 3)
+
+        def counts() -> str | None:
+            text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+            return text if 'outcome="succeeded"} 1.0' in text else None
+
+        text = eventually(counts)
+    assert 'inkpost_deliveries_total{outcome="failed"} 1.0' in text
+    assert 'inkpost_deliveries_total{outcome="exhausted"} 1.0' in text
+    assert 'inkpost_endpoints_disabled_total{reason="gone"} 1.0' in text
+    assert "inkpost_delivery_delay_seconds_count 3.0" in text
+    for secret in ("s3cret", "token", "hook", "planted", "whsec_", "127.0.0.1"):
+        assert secret not in text
 
 
 def test_losing_every_bell_costs_a_sweep_and_no_event(office: PostOffice, tmp_path: Path) -> None:
