@@ -218,14 +218,19 @@ def follow_jobs(session: Session, batch: Batch, *, look_seconds: float) -> None:
 
     Until then it is looked at again after a while.
     """
-    counted = session.execute(_COUNT, {"batch_id": batch.id}).one()
-    refused = select(func.count()).where(BatchRequest.batch_id == batch.id, BatchRequest.job_id.is_(None))
-    batch.requests_completed = counted.completed
-    batch.requests_failed = counted.failed + session.scalars(refused).one()
+    count_read(session, batch)
     if _unfinished(session, batch):
         batch.look_at = _now(session) + dt.timedelta(seconds=look_seconds)
     else:
         batch.status, batch.finalizing_at = BatchStatus.FINALIZING, _now(session)
+
+
+def count_read(session: Session, batch: Batch) -> None:
+    """Count the requests that were read and those that were not, as far as they have become lines."""
+    counted = session.execute(_COUNT, {"batch_id": batch.id}).one()
+    refused = select(func.count()).where(BatchRequest.batch_id == batch.id, BatchRequest.job_id.is_(None))
+    batch.requests_completed = counted.completed
+    batch.requests_failed = counted.failed + session.scalars(refused).one()
 
 
 def cancel_jobs(session: Session, batch: Batch, *, keep_images: bool) -> None:

@@ -4,6 +4,7 @@ It lives in the webhooks worker, which holds no model: a long file keeps no line
 """
 
 import threading
+import time
 
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
@@ -19,6 +20,7 @@ from core.openai.batch_steps import (
     begin_batch,
     cancel_jobs,
     claim_batch,
+    count_read,
     end_batch,
     follow_jobs,
     hold_batch,
@@ -41,6 +43,7 @@ class Clerk:
         self._settings = settings
         self._sessions = sessions
         self._failpoints = Failpoints(settings)
+        self._count_at = 0.0
         self._call = threading.Event()
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="clerk", daemon=True)
@@ -131,5 +134,8 @@ class Clerk:
             end_batch(session, batch, AnswerWriter(settings).write)
         elif batch.requests_read < batch.requests_total:
             read_chunk(session, batch, settings)
+            if time.monotonic() >= self._count_at:  # a count looks at all that was read, so not after each chunk
+                count_read(session, batch)
+                self._count_at = time.monotonic() + settings.leases.sweep_seconds
         else:
             follow_jobs(session, batch, look_seconds=settings.leases.sweep_seconds)

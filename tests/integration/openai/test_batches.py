@@ -14,6 +14,7 @@ from tests.integration.worker.conftest import Picture
 from tests.processes import WebhooksProcess, WorkerProcess
 from tests.waiting import eventually
 
+UNREAD = "SELECT count(*) FROM lines WHERE status <> 'succeeded'"
 ENDED = {"completed", "failed", "expired", "cancelled"}
 
 
@@ -216,6 +217,9 @@ def test_a_clerk_that_is_killed_after_each_step_answers_every_request_once(setti
         for _ in range(3):  # checked; the first chunk; the second
             with WebhooksProcess(mortal, tmp_path) as clerk:
                 eventually(lambda clerk=clerk: not clerk.is_running, message="the clerk did not die")
+            eventually(lambda: place.scalar(UNREAD) == 0, message="a line was not read")
+        begun = client.batches.retrieve(batch.id)  # the second chunk was not followed yet; what the first gave is told
+        assert (begun.status, begun.request_counts.completed) == ("in_progress", 2)
         with WebhooksProcess(settings, tmp_path):
             done = ended(client, batch)
         assert list(answers(client, done.output_file_id)) == list(pictures)
