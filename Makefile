@@ -29,11 +29,13 @@ format: $(READY)  ## Put the code into its style
 bench: $(READY)  ## Measure jobs and lines per second; the last line is one JSON document
 	$(BIN)/python -m bench.service
 
-starter: $(READY)  ## Train the starter model from scratch (about two hours on two cores; needs npm and a word list)
+starter: $(READY)  ## Train the starter model from scratch (about three and a half hours on two cores; needs npm and a word list)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[worker,training]'
 	npm install --prefix training --no-package-lock --ignore-scripts --no-audit --no-fund
 	$(BIN)/python -m training.fonts
-	$(BIN)/python -m training.train --minutes 100
+	$(BIN)/python -m training.train --folder training/runs/first --minutes 100
+	$(BIN)/python -m training.export --folder training/runs/first --target training/runs/first/model
+	$(BIN)/python -m training.train --start-from training/runs/first/model --at 120 --minutes 213
 	$(BIN)/python -m training.export
 	$(BIN)/python -m training.heldout
 	$(BIN)/python -m training.score training/runs/heldout/seen.tsv
