@@ -30,7 +30,11 @@ _IMAGE_TOKENS = 10
 
 def fake_text(pixels: NDArray[np.uint8]) -> str:
     """Return the text that the fake recogniser reads from these pixels."""
-    return f"fake-{_digest(pixels).hex()[:12]}"
+    return _text_of(_digest(pixels))
+
+
+def _text_of(digest: bytes) -> str:
+    return f"fake-{digest.hex()[:12]}"
 
 
 def _digest(pixels: NDArray[np.uint8]) -> bytes:
@@ -92,7 +96,7 @@ class FakeRecognizer:
         if self._misbehave:
             _act_up(_marker(line))
         digest = _digest(line.image.pixels)
-        text = fake_text(line.image.pixels)
+        text = _text_of(digest)
         confidence = 0.5 + digest[-1] / 512
         limit = line.decoding.max_new_tokens
         n_best = line.decoding.n_best
