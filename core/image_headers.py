@@ -65,6 +65,9 @@ def read_size(image: bytes, media_type: str) -> tuple[int, int] | None:
     if media_type == "image/bmp" and image[14:18] == b"\x0c\0\0\0" and len(image) >= 22:
         # The OS/2 header has 16-bit sides, which imagesize does not know.
         return int.from_bytes(image[18:20], "little"), int.from_bytes(image[20:22], "little")
+    if media_type == "image/png" and image[12:16] == b"IHDR" and len(image) >= 24:
+        # The commonest header has its sides at a fixed place; imagesize takes 25 us to find them, for each line.
+        return int.from_bytes(image[16:20], "big"), int.from_bytes(image[20:24], "big")
     width, height = imagesize.get(_BoundedReader(image), exif_rotation=False)
     if width < 0 or height < 0:
         return None
