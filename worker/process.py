@@ -1,5 +1,6 @@
 """What one pool process holds: model, sandbox, connections, housekeeper. Opened after the fork, closed at exit."""
 
+import gc
 import os
 import platform
 import time
@@ -80,6 +81,9 @@ class WorkerProcess:
         )
         if worker.metrics_port is not None:
             start_http_server(worker.metrics_port, addr=worker.metrics_host)
+        # The model and its libraries live as long as the process: the collector need not look through them again.
+        gc.collect()
+        gc.freeze()
         self._housekeeper.start()
         self._bells.ring(lines_queue(self._recognizer.name), is_forced=True)
 
