@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, text, tuple_
+from sqlalchemy import delete, text, tuple_
 from sqlalchemy.orm import Session
 
 from core.errors import InkpostError
-from core.notices import announce_finished, announce_progress
+from core.notices import CHANNEL, PROGRESS_CHANNEL, announce_finished
 from core.outbox import record_ended
 from core.storable import storable_text
-from core.tables import Job, StoredImage
+from core.tables import StoredImage
 from core.words import LineStatus, Priority
 
 
@@ -31,10 +31,14 @@ class FinishedLine:
 
 def lock_jobs(session: Session, job_ids: Collection[uuid.UUID]) -> None:
     """Lock the jobs' rows in the order of their ids, before any of their lines; see `core.jobs`."""
-    session.execute(select(Job.id).where(Job.id.in_(job_ids)).order_by(Job.id).with_for_update())
+    session.execute(_LOCK, {"job_ids": list(job_ids)})
 
 
-_SETTLE = text("""
+_LOCK = text("SELECT id FROM jobs WHERE id = ANY(:job_ids) ORDER BY id FOR UPDATE")
+# What follows from the counts is said in the same statement, for a round trip costs a job of one line more than its
+# work: whoever waits for the job is told, and a client without any endpoint spares the look at its listeners. Only
+# somebody who watches an interactive job sees its lines come in one by one.
+_SETTLE = text(f"""
 UPDATE jobs SET
     lines_succeeded = jobs.lines_succeeded + more.succeeded,
     lines_failed = jobs.lines_failed + more.failed,
@@ -57,8 +61,15 @@ UPDATE jobs SET
 FROM unnest(CAST(:job_ids AS uuid[]), CAST(:succeeded AS int[]), CAST(:failed AS int[]), CAST(:needing_review AS int[]))
     AS more(job_id, succeeded, failed, needing_review)
 WHERE jobs.id = more.job_id AND jobs.status IN ('queued', 'running')
-RETURNING jobs.id, jobs.finished_at IS NOT NULL AS is_finished, jobs.priority
-""")
+RETURNING
+    jobs.id,
+    jobs.finished_at IS NOT NULL AND EXISTS (
+        SELECT FROM webhook_endpoints AS endpoints WHERE endpoints.client_id = jobs.client_id
+    ) AS has_endpoints,
+    CASE
+        WHEN jobs.finished_at IS NOT NULL THEN pg_notify('{CHANNEL}', CAST(jobs.id AS text))
+        WHEN jobs.priority = {Priority.INTERACTIVE:d} THEN pg_notify('{PROGRESS_CHANNEL}', CAST(jobs.id AS text)) END
+""")  # noqa: S608 - constants
 
 
 def settle(session: Session, lines: Sequence[FinishedLine], *, keep_images: bool) -> None:
@@ -77,12 +88,7 @@ def settle(session: Session, lines: Sequence[FinishedLine], *, keep_images: bool
             "needing_review": [reviews[job_id] for job_id in job_ids],
         },
     ).all()
-    finished = [row.id for row in settled if row.is_finished]
-    announce_finished(session, finished)
-    # Only somebody who watches an interactive job sees its lines come in one by one.
-    watched = [row.id for row in settled if not row.is_finished and row.priority == Priority.INTERACTIVE]
-    announce_progress(session, watched)
-    record_ended(session, finished)
+    record_ended(session, [row.id for row in settled if row.has_endpoints])
     if not keep_images:
         keys = [(line.job_id, line.index) for line in lines]
         session.execute(delete(StoredImage).where(tuple_(StoredImage.job_id, StoredImage.index).in_(keys)))

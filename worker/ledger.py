@@ -20,6 +20,7 @@ from worker.metrics import LINES, STALE_WRITES
 log = structlog.get_logger(__name__)
 
 _RECORD_PAUSE_SECONDS = 0.2
+_AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}  # a claim is one statement, which needs no BEGIN and COMMIT around it
 
 
 class Ledger:
@@ -52,7 +53,8 @@ class Ledger:
         """
         with self._claiming:
             try:
-                with translated_errors(), self._sessions.begin() as session:
+                with translated_errors(), self._sessions() as session:
+                    session.connection(execution_options=_AUTOCOMMIT)
                     lines = claim_lines(
                         session,
                         model=self._model,
