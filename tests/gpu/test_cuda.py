@@ -72,6 +72,14 @@ def test_half_precision_starts_most_lines_as_float32_does(folder, precision):
     assert same >= len(lines) // 2
 
 
+def test_pixel_values_wait_in_pinned_memory(folder):
+    recognizer = load(folder, "auto")
+
+    (line,) = to_read(1)
+
+    assert recognizer._pixel_values(line).is_pinned()
+
+
 def test_the_default_precision_on_cuda_is_half(folder):
     assert load(folder, "auto").precision in {"bfloat16", "float16"}
 

@@ -1,8 +1,12 @@
 """Attention within the encoder, over a fused projection of queries, keys and values."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+_MOST_HEADS = 4
 
 
 def attend(qkv: Tensor, heads: int, bias: Tensor | None) -> Tensor:
@@ -28,12 +32,17 @@ def attend(qkv: Tensor, heads: int, bias: Tensor | None) -> Tensor:
 def _attend_by_matmul(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     """Attend through oneDNN's matrix products; torch's fused CPU kernel is no faster in bfloat16 than in float32.
 
-    Measured on 2 cores, trocr-base's encoder, per line: fused 98 ms, this 58 ms.
+    A few heads at a time, so that their scores are still in the cache when they are used.
+    Measured on 2 cores, trocr-base's encoder, per line: fused 98 ms, this 53 ms, with all heads at once 60 ms.
     """
     lines, heads, tokens, width = q.shape
-    q, k, v = (part.reshape(lines * heads, tokens, width) for part in (q, k, v))
-    scores = torch.bmm(q, k.transpose(1, 2))  # (B * H, N, N)
-    if bias is not None:
-        scores.view(lines, heads, tokens, tokens).add_(bias)
-    out = torch.bmm(scores.softmax(-1), v)  # (B * H, N, d)
+    q, k, v = (part.reshape(lines * heads, tokens, width).contiguous() for part in (q, k, v))
+    out = torch.empty_like(q)  # (B * H, N, d)
+    count = math.gcd(heads, _MOST_HEADS)
+    for start in range(0, lines * heads, count):
+        some = slice(start, start + count)
+        scores = torch.bmm(q[some], k[some].transpose(1, 2))  # (count, N, N)
+        if bias is not None:
+            scores += bias[0, start % heads : start % heads + count]
+        torch.bmm(scores.softmax(-1), v[some], out=out[some])
     return out.view(lines, heads, tokens, width).transpose(1, 2).reshape(lines, tokens, -1)

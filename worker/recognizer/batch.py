@@ -17,6 +17,8 @@ from worker.recognizer.stepping import make_stepper
 
 # one line at a time keeps a CPU's caches warm and loses nothing; a GPU wants several
 _ENCODED_AT_ONCE = {"cpu": 1, "cuda": 16}
+# the least of so many counts; of two, both may fall into another process's time slice
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class RunningBatch:
         count = min(len(waiting), free_seats, _ENCODED_AT_ONCE[self._device.type])
         joining = [waiting.popleft() for _ in range(count)]
         start = time.perf_counter()
-        pixels = torch.stack([line.pixels() for line in joining])  # (B, 3, height, width)
+        # each for itself: a stack of pinned tensors is not pinned, and could not travel while the device computes
+        pixels = torch.stack([line.pixels().to(self._device, non_blocking=True) for line in joining])  # (B, 3, h, w)
         prepared = time.perf_counter()
         memory = self._decoder.remember(self._encoder.encode(pixels), beams=search.beams)
         for place, line in enumerate(joining):
@@ -103,7 +106,7 @@ class RunningBatch:
     def measure(self, sizes: Iterable[int]) -> tuple[float, dict[int, float]]:
         """Return the seconds to encode one blank line, and to take one step by the number of lines."""
         blank = torch.zeros(1, 3, *self._encoder.shape.image)
-        encode = _best_of(2, lambda: self._encoder.encode(blank), self._device)
+        encode = _best_of(_TRIES, lambda: self._encoder.encode(blank), self._device)
         memory = self._decoder.remember(self._encoder.encode(blank), beams=1)
         steps: dict[int, float] = {}
         for size in sorted(sizes):
@@ -111,7 +114,7 @@ class RunningBatch:
             for seat in range(size):
                 self._cache.seat(seat, memory, 0)
             tokens, lengths = [self._rules.start_token] * size, [0] * size
-            steps[size] = _best_of(2, lambda: self._step(tokens, lengths), self._device)  # noqa: B023  (called at once)
+            steps[size] = _best_of(_TRIES, lambda: self._step(tokens, lengths), self._device)  # noqa: B023  (called at once)
         self._cache.close()
         return encode, steps
 

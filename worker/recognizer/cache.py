@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_FIRST_CAPACITY = 32
+# by doubling on a GPU, whose graphs must be captured again each time; in small steps where memory is what counts
+_FIRST_CAPACITY = {"cpu": 16, "cuda": 32}
+_CPU_STEP = 16
 
 
 class Cache:
@@ -43,7 +45,7 @@ class Cache:
         if seats * beams > self._seats * self.beams or seats > self._seats or beams != self.beams:
             self.close()
             self._seats, self.beams = seats, beams
-        self.reserve(_FIRST_CAPACITY)
+        self.reserve(_FIRST_CAPACITY[self._device.type])
 
     def close(self) -> None:
         """Free all buffers."""
@@ -52,13 +54,13 @@ class Cache:
         self._keys, self._values, self._memory = [], [], []
 
     def reserve(self, length: int) -> None:
-        """Make room for `length` tokens per row, keeping what is there; capacity doubles."""
+        """Make room for `length` tokens per row, keeping what is there."""
         if length <= self._length:
             return
         self.generation += 1
-        capacity = max(self._length, _FIRST_CAPACITY)
+        capacity = max(self._length, _FIRST_CAPACITY[self._device.type])
         while capacity < length:
-            capacity *= 2
+            capacity += _CPU_STEP if self._device.type == "cpu" else capacity
         capacity = min(capacity, max(self._max_length, length))
         shape = (self._seats * self.beams, self._heads, capacity, self._head_width)
         for buffers in (self._keys, self._values):

@@ -60,7 +60,8 @@ class Decoder:
             head_width=self.shape.width // self.shape.heads,
             max_length=self.shape.max_positions,
             device=self._precision.device,
-            dtype=self._precision.matmul,
+            # measured on 2 cores, 16 rows of 40 tokens, beside int8 layers: 0.2 ms in float32, 0.8 in bfloat16
+            dtype=self._precision.stream,
         )
 
     def remember(self, encoded: Tensor, *, beams: int) -> list[tuple[Tensor, ...]]:
@@ -137,7 +138,7 @@ class _Layer:
         if bias is not None:
             bias[: shape.width] *= scale
         rows = _TYPICAL_ROWS
-        self._qkv = make_linear(precision, weight, bias, rows=rows, by_row=True, output=precision.matmul)
+        self._qkv = make_linear(precision, weight, bias, rows=rows, by_row=True)
         self._out = make_linear(
             precision,
             weights.need(f"{name}.self_attn.out_proj.weight"),

@@ -15,6 +15,7 @@ from worker.recognizer.configuration import Activation
 _MIN_ROWS = 4
 _QUANTIZED_AT_ONCE = 2048
 _ZERO_POINT = 128
+_UNIT_SCALE = 1 / 127  # of a row whose largest value is one
 
 
 def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,10 +84,10 @@ class Int8RowLinear(_PackedInt8):
         rows = flat.shape[0]
         if rows < _MIN_ROWS:
             flat = functional.pad(flat, (0, 0, 0, _MIN_ROWS - rows))
-        scales = flat.abs().amax(dim=1, keepdim=True).clamp_min_(1e-12) / 127  # (rows, 1)
-        quantized = _quantize(flat / scales, 1.0, _ZERO_POINT)
-        sums = self._multiply(quantized, 1.0, _ZERO_POINT, bias=None, fused="none")
-        y = sums.mul_(scales) if self._bias is None else torch.addcmul(self._bias, sums, scales)
+        largest = flat.abs().amax(dim=1, keepdim=True).clamp_min_(1e-12)  # (rows, 1)
+        quantized = _quantize(flat / largest, _UNIT_SCALE, _ZERO_POINT)
+        y = self._multiply(quantized, _UNIT_SCALE, _ZERO_POINT, bias=None, fused="none")
+        y = y.mul_(largest) if self._bias is None else torch.addcmul(self._bias, y, largest)
         if self._activation == "relu":
             y = y.relu_()
         elif self._activation != "none":

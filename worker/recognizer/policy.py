@@ -20,6 +20,11 @@ class StepCosts:
     encode: float
     step: dict[int, float]
 
+    @classmethod
+    def measured(cls, encode: float, step: dict[int, float]) -> "StepCosts":
+        """Return costs without the noise that shows: a step never takes longer than one for more lines."""
+        return cls(encode, {size: min(step[other] for other in step if other >= size) for size in step})
+
     def step_seconds(self, lines: float) -> float:
         """Return what a step costs for so many lines, between those that were measured."""
         sizes = sorted(self.step)

@@ -60,11 +60,14 @@ class Preprocessor:
         if self.recipe is None:
             return self._by_processor(pixels)
         height, width = self.recipe.size(pixels.shape[0], pixels.shape[1])
+        if _is_grey(pixels):  # as most scans are: a third of the work, and Pillow resizes each channel alone anyway
+            pixels = pixels[:, :, 0]
         picture = Image.fromarray(pixels).resize((width, height), resample=self.recipe.resample)
-        resized = np.asarray(picture)  # (height, width, 3)
+        resized = np.asarray(picture).reshape(height, width, -1)  # (height, width, 1 or 3)
         target = np.zeros((3, *self._image), dtype=np.float32)
         for channel in range(3):
-            target[channel, :height, :width] = self.recipe.table[channel].take(resized[:, :, channel])
+            values = resized[:, :, min(channel, resized.shape[2] - 1)]
+            target[channel, :height, :width] = self.recipe.table[channel].take(values)
         return torch.from_numpy(target)
 
     def _by_processor(self, pixels: NDArray[np.uint8]) -> Tensor:
@@ -73,6 +76,11 @@ class Preprocessor:
         if tuple(tensor.shape[1:]) != self._image:
             raise ModelUnusable(f"The image processor makes pictures of {tuple(tensor.shape[1:])}, not {self._image}.")
         return tensor
+
+
+def _is_grey(pixels: NDArray[np.uint8]) -> bool:
+    red, green, blue = np.moveaxis(pixels, 2, 0)
+    return np.array_equal(red, green) and np.array_equal(green, blue)
 
 
 def read_recipe(folder: Path, image: tuple[int, int]) -> Recipe | None:

@@ -76,7 +76,8 @@ class GraphStepper:
                 step()
         torch.cuda.current_stream(self._device).wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # the thread that pins pixel values calls CUDA meanwhile; a global capture would fail on its calls
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             logits = step()
         return graph, tokens, lengths, logits
 

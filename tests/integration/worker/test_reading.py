@@ -1,5 +1,6 @@
 """A real worker on real servers reads lines with the fake recogniser."""
 
+import json
 from pathlib import Path
 
 from core.jobs import cancel_job
@@ -18,7 +19,11 @@ def test_each_line_gets_the_text_of_its_own_pixels(desk: Desk, tmp_path: Path) -
             job = desk.finished(job_id)
             assert (job.status, job.model_revision, job.lines_succeeded) == ("succeeded", "fake", job.lines_total)
             desk.assert_read(job_id)
-        assert '"event": "batch.recognised"' in worker.output()
+        events = [json.loads(line) for line in worker.output().splitlines() if '"batch.recognised"' in line]
+    phases = ("queued", "decode", "preprocess", "encode", "generate", "record")
+    assert events
+    assert all(event[f"{phase}_ms"] >= 0 for event in events for phase in phases)
+    assert any(event["decode_ms"] > 0 and event["record_ms"] > 0 for event in events)
 
 
 def test_a_lost_bell_costs_one_sweep_and_no_job(desk: Desk, tmp_path: Path) -> None:

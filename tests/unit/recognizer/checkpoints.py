@@ -1,7 +1,7 @@
 """Random-weight checkpoints in the shapes of the real TrOCR models, small enough for a test."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,30 @@ REAL_BASE = Shape(
     positions=512,
     end_logit=-1000.0,
 )
+# the real models' widths, heads, vocabularies and pictures, with two layers each; their lines end here and there
+SHALLOW_BASE = replace(REAL_BASE, encoder_layers=2, decoder_layers=2, end_logit=16.0)
+SHALLOW_LARGE = replace(SHALLOW_BASE, encoder_width=1024, encoder_heads=16, end_logit=26.0)
+SHALLOW_LARGE_STAGE1 = replace(SHALLOW_LARGE, decoder_options=TINY_STAGE1.decoder_options, tied=False, end_logit=26.0)
+SHALLOW_SMALL = replace(
+    SHALLOW_BASE,
+    encoder="deit",
+    encoder_width=384,
+    encoder_heads=6,
+    encoder_options=TINY_SMALL.encoder_options,
+    decoder_width=256,
+    decoder_heads=8,
+    decoder_ffn=1024,
+    decoder_options={**TINY_SMALL.decoder_options, "cross_attention_hidden_size": 384},
+    vocab_size=64044,
+    processor=TINY_SMALL.processor,
+    end_logit=14.0,
+)
+SHALLOW_SHAPES = {
+    "base": SHALLOW_BASE,
+    "large": SHALLOW_LARGE,
+    "large-stage1": SHALLOW_LARGE_STAGE1,
+    "small": SHALLOW_SMALL,
+}
 SHAPES = {
     "base": TINY_BASE,
     "stage1": TINY_STAGE1,

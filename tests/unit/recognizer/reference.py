@@ -1,7 +1,6 @@
 """What transformers' own generate reads: the truth that the runtime is held to."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,8 @@ class Reference:
 
     tokens: tuple[int, ...]
     log_probabilities: tuple[float, ...]
-    closest_gap: float  # the least difference between the two best logits of a greedy step
+    gaps: tuple[float, ...] = ()  # of greedy search, the difference between the two best logits of each step
+    score: float = 0.0  # of beam search, what orders the hypotheses
 
     @property
     def confidence(self) -> float:
@@ -53,11 +53,15 @@ def generate(
     scores = model.compute_transition_scores(
         out.sequences, out.logits, beam_indices=getattr(out, "beam_indices", None), normalize_logits=True
     )
-    gaps = [float(step.topk(2).values.diff().abs().min()) for step in out.logits]
+    gaps: list[tuple[float, ...]] = [()] * len(out.sequences)
+    if num_beams == 1:
+        best, second = torch.stack(out.logits, dim=1).topk(2).values.unbind(-1)  # (B, T)
+        gaps = [tuple(row) for row in (best - second).tolist()]
+    order = out.sequences_scores.tolist() if num_beams > 1 else [0.0] * len(out.sequences)
     references = []
-    for tokens, values in zip(out.sequences[:, 1:].tolist(), scores.tolist(), strict=True):
+    for row, (tokens, values) in enumerate(zip(out.sequences[:, 1:].tolist(), scores.tolist(), strict=True)):
         length = tokens.index(2) + 1 if 2 in tokens else len(tokens)
-        references.append(Reference(tuple(tokens[:length]), tuple(values[:length]), min(gaps)))
+        references.append(Reference(tuple(tokens[:length]), tuple(values[:length]), gaps[row], order[row]))
     return [references[start : start + n_best] for start in range(0, len(references), n_best)]
 
 
@@ -73,6 +77,9 @@ def random_lines(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
     return lines
 
 
-def same_or_near_tie(ours: Sequence[int], reference: Reference) -> bool:
-    """Return whether the tokens are equal; a difference is excused only where the two best logits nearly tie."""
-    return tuple(ours) == reference.tokens or reference.closest_gap < NEAR_TIE
+def is_near_tie(tokens: tuple[int, ...], score: float, reference: Reference) -> bool:
+    """Return whether a difference is excused: where greedy tokens part, or between the scores of two hypotheses."""
+    if not reference.gaps:
+        return abs(score - reference.score) < NEAR_TIE
+    parting = next(place for place, (a, b) in enumerate(zip(tokens, reference.tokens, strict=False)) if a != b)
+    return reference.gaps[parting] < NEAR_TIE

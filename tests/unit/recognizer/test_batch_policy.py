@@ -25,6 +25,13 @@ def test_a_step_between_two_measured_sizes_costs_something_between(lines, second
     assert StepCosts(encode=0.0, step={1: 1.0, 5: 3.0}).step_seconds(lines) == pytest.approx(seconds)
 
 
+def test_a_measurement_that_was_disturbed_does_not_make_a_small_batch_look_dear():
+    costs = StepCosts.measured(0.2, {1: 0.03, 8: 0.9, 16: 0.08})
+
+    assert costs.step == {1: 0.03, 8: 0.08, 16: 0.08}
+    assert choose_batch(costs, seats=16) >= 16
+
+
 def test_seats_stay_within_the_memory_budget_and_never_fall_to_none():
     assert seats_that_fit(bytes_per_line=10, budget=100, most=32) == 10
     assert seats_that_fit(bytes_per_line=10, budget=10_000, most=32) == 32

@@ -8,6 +8,7 @@ from core.transcription import Decoding
 from tests.unit.recognizer.checkpoints import SHAPES, save_checkpoint
 from tests.unit.recognizer.reference import random_lines
 from worker.line_image import LineImage
+from worker.recognizer.attention import attend
 from worker.recognizer.base import LineToRead
 from worker.recognizer.checkpoint import resolve_checkpoint
 from worker.recognizer.int8 import Int8Linear, Int8RowLinear
@@ -73,3 +74,13 @@ def test_a_row_of_an_int8_layer_does_not_depend_on_the_others():
     together, alone = layer(x), torch.cat([layer(row[None]) for row in x])
 
     np.testing.assert_allclose(together.numpy(), alone.numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("heads", [3, 6, 8])
+def test_attention_by_groups_of_heads_gives_each_line_and_head_its_own_position_bias(heads):
+    torch.manual_seed(0)
+    qkv, bias = torch.randn(2, 5, 3 * heads * 16) / 4, torch.randn(1, heads, 5, 5)
+
+    grouped = attend(qkv.to(torch.bfloat16), heads, bias.to(torch.bfloat16)).float()
+
+    torch.testing.assert_close(grouped, attend(qkv, heads, bias), atol=0.02, rtol=0.05)

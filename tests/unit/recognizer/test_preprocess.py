@@ -133,6 +133,17 @@ def test_a_line_thinner_than_a_pixel_once_shrunk_still_has_pixel_values(tmp_path
     assert values.shape == (3, *image)
 
 
+def test_a_line_with_one_coloured_pixel_is_not_taken_for_grey(tmp_path):
+    image, settings = PROCESSORS["vit"]
+    folder = write_settings(tmp_path, settings)
+    pixels = np.full((48, 384, 3), 200, dtype=np.uint8)
+    pixels[20, 100] = (200, 200, 0)
+
+    values = Preprocessor(folder, image).pixel_values(pixels).numpy()
+
+    np.testing.assert_array_equal(values, by_transformers(folder, pixels))
+
+
 def test_the_cost_of_preprocessing_a_line_is_printed(tmp_path):
     image, settings = PROCESSORS["vit"]
     ours = Preprocessor(write_settings(tmp_path, settings), image)

@@ -11,7 +11,7 @@ CODE = (
 
 @pytest.mark.parametrize(
     ("environment", "expected"),
-    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+    [({}, "5000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
 )
 def test_threads_spin_briefly_unless_the_operator_says_otherwise(environment, expected):
     done = subprocess.run(

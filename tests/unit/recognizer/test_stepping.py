@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.unit.recognizer.checkpoints import SHAPES, save_checkpoint
+from worker.recognizer.cache import Cache
 from worker.recognizer.checkpoint import resolve_checkpoint
 from worker.recognizer.stepping import round_up
 from worker.recognizer.trocr import TrocrRecognizer
@@ -35,3 +36,16 @@ def test_a_step_of_fixed_shape_gives_each_row_what_its_own_shape_gives(tmp_path,
 @pytest.mark.parametrize(("seats", "most", "expected"), [(1, 8, 1), (3, 8, 4), (5, 8, 8), (5, 6, 6), (8, 8, 8)])
 def test_seats_are_rounded_up_to_a_power_of_two_within_the_room(seats, most, expected):
     assert round_up(seats, most) == expected
+
+
+@torch.inference_mode()
+def test_a_cache_grows_by_small_steps_on_a_cpu_and_keeps_what_it_holds():
+    cache = Cache(layers=1, heads=1, head_width=2, max_length=512, device=torch.device("cpu"), dtype=torch.float32)
+    cache.open(1, 1)
+    keys, _ = cache.append(0, torch.ones(1, 1, 2), torch.ones(1, 1, 2), torch.zeros(1, dtype=torch.long), 1)
+
+    cache.reserve(33)
+
+    assert cache.capacity == 48
+    grown, _ = cache.append(0, torch.zeros(1, 1, 2), torch.zeros(1, 1, 2), torch.tensor([1]), 2)
+    torch.testing.assert_close(grown[:, :, :1], keys)
