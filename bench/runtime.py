@@ -9,6 +9,9 @@ processor time of all threads (a busy machine distorts it less); `first line` is
 alone, with everything loaded and warm; `limit` the share of what this machine could do at best, by its measured peak
 rates and the model's operation count (see `bench.runtime_hardware`).
 
+The `service` rows are the whole service around the same model (`bench.runtime_service`): 64 clients that POST a line
+each and wait for it; their memory and CPU are the worker's, their ratio the lower one of both precisions.
+
 Our tokens are compared with generate's (`tokens_equal`), and int8's CER with float32's on the starter model's held-out
 lines. A busy machine makes every figure worse and no comparison fair: the load average is printed and kept.
 
@@ -36,6 +39,7 @@ PEERS_PYTHON = ROOT / "bench" / ".venv-peers" / "bin" / "python"
 HELD_OUT = ROOT / "tests" / "data" / "starter_lines"
 
 OWN_ROWS = ("ours-float32", "ours-int8")
+SERVICE_ROWS = ("service-float32", "service-int8")
 STOCK_ROWS = ("pipeline-cached", "pipeline-as-shipped", "generate-batched")
 BATCHES = (4, 8, 16)
 
@@ -68,6 +72,11 @@ def measure_row(row: str, folder: Path, lines: int, threads: int, batches: tuple
     python = str(PEERS_PYTHON) if row in PEERS else sys.executable
     # as `load_recognizer` does; the others run as they come
     environment = {SPIN_VARIABLE: SPIN_COUNT} if row in OWN_ROWS else {}
+    if row in SERVICE_ROWS:
+        command = [python, "-m", "bench.runtime_service", row, str(folder), str(lines // 64), str(threads)]
+        found = json.loads(run(command).splitlines()[-1])
+        print(f"  {row}: {found['seconds_per_line']:.3f} s/line", flush=True)
+        return found
     if row in PEERS:
         run([python, "-m", "bench.runtime_rows", row, str(folder), "0", str(threads)])
     best: dict[str, Any] = {}
@@ -80,6 +89,18 @@ def measure_row(row: str, folder: Path, lines: int, threads: int, batches: tuple
             best = found
         best["first_line_seconds"] = first
     return best
+
+
+def preprocessing_ms(folder: Path) -> float:
+    """Return what the pixel values of a coloured line cost, the least of many; grey ones cost less."""
+    from bench.runtime_hardware import best_seconds  # noqa: PLC0415
+    from bench.runtime_lines import pictures  # noqa: PLC0415
+    from worker.recognizer.preprocess import Preprocessor  # noqa: PLC0415
+
+    preprocessor = Preprocessor(folder, (384, 384))
+    coloured = pictures(1)[0].copy()
+    coloured[0, 0] = (1, 2, 3)
+    return 1000 * best_seconds(lambda: preprocessor.pixel_values(coloured), 20)
 
 
 def cer_of_starter(precision: str) -> float | None:
@@ -118,9 +139,10 @@ def ratios(rows: dict[str, dict[str, Any]], hardware: dict[str, float], deltas: 
         mine, other = speed(ours), speed(theirs)
         return None if mine is None or other is None else mine / other
 
-    peers = [row["first_line_seconds"] for name, row in rows.items() if name not in OWN_ROWS]
+    peers = [row["first_line_seconds"] for name, row in rows.items() if name not in OWN_ROWS + SERVICE_ROWS]
     own = [rows[name]["first_line_seconds"] for name in OWN_ROWS if name in rows]
     share = rows["ours-float32"]["limit_share"] if "ours-float32" in rows else None
+    served = [over(service, ours) for service, ours in zip(SERVICE_ROWS, OWN_ROWS, strict=True)]
     return {
         "float32_vs_pipeline": over("ours-float32", "pipeline-cached"),
         "float32_vs_generate_batched": over("ours-float32", "generate-batched"),
@@ -129,7 +151,7 @@ def ratios(rows: dict[str, dict[str, Any]], hardware: dict[str, float], deltas: 
         "single_vs_best_peer": min(peers) / min(own) if peers and own else None,
         "float32_limit_share": share,
         "int8_cer_delta_points": deltas,
-        "service_vs_runtime": None,  # `bench.service` has the service's side
+        "service_vs_runtime": min((ratio for ratio in served if ratio is not None), default=None),
         "hardware": hardware,
     }
 
@@ -156,13 +178,13 @@ def install_peers() -> None:
 
 def print_table(rows: dict[str, dict[str, Any]]) -> None:
     """Print the rows as Markdown."""
-    print("\n| row | batch | lines/s | s/line | CPU s/line | first line, s | peak memory, MB | limit |")
+    print("\n| row | batch | lines/s | s/line | CPU s/line | first line, s | peak (resident) memory, MB | limit |")
     print("|---|---|---|---|---|---|---|---|")
     for name, row in rows.items():
         print(
             f"| {name} | {row['batch']} | {row['lines_per_second']:.2f} | {row['seconds_per_line']:.3f} "
             f"| {row['cpu_seconds_per_line']:.2f} | {row['first_line_seconds']:.2f} "
-            f"| {row['peak_memory_mb']:.0f} | {row['limit_share']:.0%} |"
+            f"| {row['peak_memory_mb']:.0f} ({row['resident_memory_mb']:.0f}) | {row['limit_share']:.0%} |"
         )
 
 
@@ -179,16 +201,22 @@ def main() -> None:
         install_peers()
     lines = min(options.lines, 12) if options.quick else options.lines
     batches = (8,) if options.quick else BATCHES
-    wanted = options.only or [*OWN_ROWS, *STOCK_ROWS, *(PEERS if PEERS_PYTHON.is_file() else ())]
+    wanted = options.only or [*OWN_ROWS, *SERVICE_ROWS, *STOCK_ROWS, *(PEERS if PEERS_PYTHON.is_file() else ())]
     folder = checkpoint()
     load = os.getloadavg()[0]
     print(f"{lines} lines, {options.threads} threads, load average before {load:.2f}", flush=True)
     hardware = json.loads(run([sys.executable, "-m", "bench.runtime_hardware", str(options.threads)]))
     print(json.dumps(hardware), flush=True)
+    print(f"preprocessing: {preprocessing_ms(folder):.2f} ms a line of one core", flush=True)
     rows: dict[str, dict[str, Any]] = {}
     for row in wanted:
-        # without its cache generate takes 4 s a line: a few lines tell
-        some = min(lines, 4 if options.quick else 16) if row == "pipeline-as-shipped" else lines
+        some = lines
+        if row == "pipeline-as-shipped":  # without its cache generate takes 4 s a line: a few lines tell
+            some = min(lines, 4 if options.quick else 16)
+        elif row in SERVICE_ROWS:  # every client reads at least one
+            some = 64 if options.quick else 128
+        elif row in OWN_ROWS:  # as many as the service reads, whose last lines leave a batch half empty as well
+            some = max(lines, 64)
         sizes = batches if row == "generate-batched" or row in PEERS else (1,)
         try:
             found = measure_row(row, folder, some, options.threads, sizes)

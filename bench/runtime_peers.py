@@ -11,7 +11,8 @@ import torch
 
 from bench.runtime_rows import Read, read_by_generate
 
-PACKAGES = ("torch==2.13.0", "optimum-intel[openvino]", "optimum-onnx[onnxruntime]", "pillow")
+# torch first, from whichever index serves a build for the CPU: the default one for Linux brings gigabytes of CUDA
+PACKAGES = ("torch==2.13.0", "optimum-intel[openvino]==1.27.0", "optimum-onnx[onnxruntime]==0.1.0", "pillow")
 PEERS = ("onnxruntime-float32", "onnxruntime-int8", "openvino-float32", "openvino-int8")
 
 

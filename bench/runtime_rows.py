@@ -6,6 +6,7 @@ JSON document.
 
 import dataclasses
 import json
+import re
 import resource
 import sys
 import time
@@ -105,6 +106,12 @@ def build(row: str, folder: Path, threads: int, batch: int) -> Read:
     return build_peer(row, folder, threads, batch)
 
 
+def resident_mb() -> float:
+    """Return what of this process is in memory now."""
+    status = Path("/proc/self/status").read_text("ascii")
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+
+
 def main() -> None:
     """Measure one row."""
     row, folder, lines, threads = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
@@ -134,6 +141,7 @@ def main() -> None:
         "cpu_seconds_per_line": cpu_seconds / lines,
         "first_line_seconds": min(singles),
         "load_seconds": load_seconds,
+        "resident_memory_mb": resident_mb(),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "tokens": tokens,
     }

@@ -42,7 +42,7 @@ from cli.migrations import migrate_database
 from cli.roles import api_command, recogniser_command
 from core.clients import create_client, create_key
 from core.database import create_database_engine, create_session_factory
-from core.settings import Settings
+from core.settings import Settings, served_name
 
 AIMS = {"single_line_vs_bare_celery": 0.4, "lines_per_second": 2000, "added_ms_p50": 15}
 
@@ -132,20 +132,22 @@ def bare_celery(redis_url: str, threads: int, seconds: float, log: Path) -> floa
 
 
 @contextlib.contextmanager
-def running(command: list[str], environment: dict[str, str], log: Path) -> Iterator[None]:
-    """Run a program for as long as the block lasts."""
+def running(command: list[str], environment: dict[str, str], log: Path) -> Iterator[int]:
+    """Run a program for as long as the block lasts; give its process id."""
     with log.open("wb") as file:
         process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=file, stderr=file)
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(30)
 
 
 @contextlib.contextmanager
-def service(folder: Path, settings: Settings, processes: int) -> Iterator[tuple[int, str]]:
-    """Run the API and one worker; give the API's port and a key."""
+def service(
+    folder: Path, settings: Settings, processes: int, model: str = "fake", **worker: str
+) -> Iterator[tuple[int, str, int]]:
+    """Run the API and one worker, with settings of its own; give the API's port, a key and the worker's process id."""
     migrate_database(settings)
     engine = create_database_engine(settings, "bench")
     with create_session_factory(engine).begin() as session:
@@ -155,16 +157,18 @@ def service(folder: Path, settings: Settings, processes: int) -> Iterator[tuple[
     environment = {
         "INKPOST_DATABASE_URL": settings.database_url.get_secret_value(),
         "INKPOST_REDIS_URL": settings.redis_url.get_secret_value(),
-        "INKPOST_DEFAULT_MODEL": "fake",
+        "INKPOST_DEFAULT_MODEL": served_name(model),
         "INKPOST_LOG_LEVEL": "WARNING",
+        **{f"INKPOST_WORKER__{name.upper()}": value for name, value in worker.items()},
     }
     api = api_command(port=port, processes=processes)
     with (
         running(api, environment, folder / "api.log"),
-        running(recogniser_command("fake"), environment, folder / "worker.log"),
+        running(recogniser_command(model), environment, folder / "worker.log") as worker_id,
     ):
         client = Client(port, key)
-        body = json.dumps({"lines": [{"image": line_images(1)[0]}]}).encode()
+        # few tokens: the random model of `bench.runtime_service` never ends a line by itself
+        body = json.dumps({"lines": [{"image": line_images(1)[0]}], "decoding": {"max_new_tokens": 3}}).encode()
         until = time.monotonic() + 60
         while True:
             try:
@@ -175,7 +179,7 @@ def service(folder: Path, settings: Settings, processes: int) -> Iterator[tuple[
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.2)
-        yield port, key
+        yield port, key, worker_id
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:
@@ -205,7 +209,7 @@ def main() -> None:
             settings = Settings(database_url=SecretStr(postgres.url), redis_url=SecretStr(redis.url))
             print("bare Celery ...", flush=True)
             bare = bare_celery(redis.url, options.clients, seconds, folder / "bare.log")
-            with service(folder, settings, options.processes) as (port, key):
+            with service(folder, settings, options.processes) as (port, key, _):
                 print("one job at a time ...", flush=True)
                 client = Client(port, key)
                 rounds = [client.read(bodies[i % 50]) for i in range(40 if options.quick else 200)]
