@@ -93,10 +93,13 @@ def measure_row(row: str, folder: Path, lines: int, threads: int, batches: tuple
 
 def preprocessing_ms(folder: Path) -> float:
     """Return what the pixel values of a coloured line cost, the least of many; grey ones cost less."""
+    import numpy as np  # noqa: PLC0415
+
     from bench.runtime_hardware import best_seconds  # noqa: PLC0415
     from bench.runtime_lines import pictures  # noqa: PLC0415
     from worker.recognizer.preprocess import Preprocessor  # noqa: PLC0415
 
+    np.empty(16 * 1024**2, np.uint8)  # freed at once: from now on the heap keeps such blocks, as it does in a worker
     preprocessor = Preprocessor(folder, (384, 384))
     coloured = pictures(1)[0].copy()
     coloured[0, 0] = (1, 2, 3)

@@ -67,7 +67,8 @@ class Preprocessor:
         target = np.zeros((3, *self._image), dtype=np.float32)
         for channel in range(3):
             values = resized[:, :, min(channel, resized.shape[2] - 1)]
-            target[channel, :height, :width] = self.recipe.table[channel].take(values)
+            # in place: fresh memory for each channel would cost as much as the look-up itself
+            np.take(self.recipe.table[channel], values, out=target[channel, :height, :width], mode="clip")
         return torch.from_numpy(target)
 
     def _by_processor(self, pixels: NDArray[np.uint8]) -> Tensor:
