@@ -7,7 +7,8 @@
     xml_files.py      what these formats have in common
     txt.py, csv_table.py, jsonl.py, page_xml.py, alto.py, hocr.py    a format each
 
-A line that failed or was canceled keeps its place in every format, without a text. Lines of the formats with places
+A line that failed or was canceled keeps its place in every format, without a text; only a region on a page that the
+document does not have is left out of PAGE, ALTO and hOCR, which have no place for it. Lines of the formats with places
 are not split into words: a model reads a line as a whole, so words would get places and confidences that nobody
 measured, and the other readings of a line (`alternatives`) are of all of it.
 """
