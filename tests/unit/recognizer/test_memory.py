@@ -8,11 +8,18 @@ import torch
 
 from tests.unit.recognizer.checkpoints import SHALLOW_BASE, save_checkpoint
 
-AROUND_MB = 400
+AROUND_MB = 400  # with torch itself
+TORCH_MB = 218  # what importing its CPU build takes; the CUDA build's libraries hold 285 more, model or not
 CODE = """
 import re, sys
 from pathlib import Path
 import numpy as np
+import torch
+
+def print_resident():
+    print(int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024)
+
+print_resident()
 from core.transcription import Decoding
 from worker.line_image import LineImage
 from worker.recognizer.base import LineToRead
@@ -22,7 +29,7 @@ recognizer = load_recognizer(sys.argv[1], device="cpu", precision=sys.argv[2], t
 recognizer.warm_up()
 pixels = np.full((60, 400, 3), 255, np.uint8)
 recognizer.recognise([LineToRead(LineImage(pixels), Decoding(max_new_tokens=8))] * 3)
-print(int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024)
+print_resident()
 """
 
 
@@ -40,6 +47,8 @@ def test_a_reading_worker_holds_its_weights_once_and_in_its_own_precision(folder
         [sys.executable, "-c", CODE, str(folder), precision], check=True, capture_output=True, text=True, timeout=120
     )
 
-    resident_mb = float(done.stdout.splitlines()[-1])
-    print(f"{precision}: {resident_mb:.0f} MB resident, weights {weights_mb:.0f} MB")  # noqa: T201  (belongs in the log)
-    assert resident_mb <= 1.25 * weights_mb + AROUND_MB
+    before_mb, resident_mb = (float(row) for row in done.stdout.splitlines() if row.replace(".", "").isdigit())
+    print(f"{precision}: {resident_mb:.0f} MB resident, {before_mb:.0f} before, weights {weights_mb:.0f}")  # noqa: T201
+    assert resident_mb - before_mb <= 1.25 * weights_mb + AROUND_MB - TORCH_MB
+    if torch.version.cuda is None:
+        assert resident_mb <= 1.25 * weights_mb + AROUND_MB
