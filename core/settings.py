@@ -107,9 +107,9 @@ class Worker(Group):
         "auto", description="`auto` is float32 on cpu (exact) and bfloat16 on cuda."
     )
     threads: int | None = Field(None, ge=1, description="torch threads; unset leaves the choice to torch.")
-    max_batch: int | None = Field(None, ge=1, description="Most lines claimed at once; unset asks the recogniser.")
+    max_batch: int | None = Field(None, ge=1, description="Most lines in hand at once; unset asks the recogniser.")
     slice_seconds: float = Field(
-        30.0, gt=0, description="How long one Celery task drains its queue before it hands back to Celery."
+        300.0, gt=0, description="How long one Celery task drains its queue before it hands back to Celery."
     )
     metrics_port: int | None = Field(None, ge=1, le=65535, description="Port for Prometheus; unset serves none.")
     metrics_host: str = Field("127.0.0.1", description="Address for Prometheus; 0.0.0.0 inside a container.")

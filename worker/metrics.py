@@ -7,11 +7,14 @@ STALE_WRITES = Counter(
     "inkpost_stale_write_rejected_total", "Outcomes dropped because the lease was lost before they were recorded."
 )
 BATCH_LINES = Histogram(
-    "inkpost_batch_lines", "Lines in one forward pass.", ["model"], buckets=(1, 2, 4, 8, 16, 32, 64, 128)
+    "inkpost_batch_lines",
+    "Lines in one forward pass (a decoder step).",
+    ["model"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
 )
 PHASE_SECONDS = Histogram(
     "inkpost_phase_seconds",
-    "Time of one batch by phase: claim, decode, recognise (of which encode and generate), record.",
+    "Time by phase: claim; and for lines recorded together: decode, preprocess, encode, generate, record.",
     ["phase"],
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
 )

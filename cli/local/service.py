@@ -30,6 +30,7 @@ from core.tables import WorkerPresence
 FIRST_CLIENT = "local"
 API_GRACE_SECONDS = 5.0  # long-polls are cut; their clients ask again
 DOCUMENTS_GRACE_SECONDS = 20.0  # the document in hand has half of it
+RECOGNISER_GRACE_SECONDS = 35.0  # what is in hand is read first; a batch is chosen so that it takes 15 s at most
 POLL_SECONDS = 0.1
 
 
@@ -162,11 +163,10 @@ class LocalService:
         self._supervisor.start(Role("webhooks", webhooks_command(), environment, self.folder.log("webhooks"), grace))
         log = self.folder.log("documents")
         self._supervisor.start(Role("documents", documents_command(), environment, log, DOCUMENTS_GRACE_SECONDS))
-        grace = settings.worker.slice_seconds + 5.0
         for number in range(1, self._plan.workers + 1):
             name = f"recogniser-{number}"
             command = recogniser_command(settings.default_model)
-            self._supervisor.start(Role(name, command, environment, self.folder.log(name), grace))
+            self._supervisor.start(Role(name, command, environment, self.folder.log(name), RECOGNISER_GRACE_SECONDS))
 
     def _wait_until_ready(self, settings: Settings, started_at: dt.datetime) -> None:
         """Return once the API says that it is ready and a worker of this start has its model loaded."""

@@ -1,17 +1,18 @@
 """The running batch: finished lines leave at once, and waiting lines take their seats between two steps."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from worker.recognizer.base import PhaseSeconds
 from worker.recognizer.configuration import SearchRules
 from worker.recognizer.decoder import Decoder
 from worker.recognizer.encoder import Encoder
 from worker.recognizer.hypothesis import Hypothesis
+from worker.recognizer.intake import Intake, WaitingLine
 from worker.recognizer.search import Search, make_search
 from worker.recognizer.stepping import make_stepper
 
@@ -22,22 +23,12 @@ _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingLine:
-    """A line to read: who it is, how to get its pixel values (3, height, width), when to stop, how much to tell."""
+class Step:
+    """What one decoder step of so many lines led to: hypotheses, best first, by the number of the line."""
 
-    number: int
-    pixels: Callable[[], Tensor]
-    max_new_tokens: int
-    top_tokens: int = 0
-
-
-@dataclass(slots=True)
-class PhaseClock:
-    """Seconds spent in each phase, summed over a call."""
-
-    preprocess: float = 0.0
-    encode: float = 0.0
-    generate: float = 0.0
+    finished: dict[int, tuple[Hypothesis, ...]]
+    phases: PhaseSeconds
+    lines: int
 
 
 class RunningBatch:
@@ -47,53 +38,64 @@ class RunningBatch:
         self._encoder, self._decoder, self._rules, self._device = encoder, decoder, rules, device
         self._cache = decoder.new_cache()
         self._step = make_stepper(decoder, self._cache, device)
-        self.clock = PhaseClock()
 
     def free(self) -> None:
         """Give the buffers' memory back."""
         self._cache.close()
 
     @torch.inference_mode()
-    def read(
-        self, lines: Iterable[WaitingLine], *, beams: int, max_seats: int
-    ) -> Iterator[tuple[int, tuple[Hypothesis, ...]]]:
-        """Yield the number and the hypotheses, best first, of each line, in the order in which they finish."""
-        waiting = deque(lines)
+    def read(self, intake: Intake, *, beams: int, max_seats: int) -> Iterator[Step]:
+        """Take steps until no line of these beams is left, seating those that come meanwhile."""
         search = make_search(self._rules, beams)
-        self._cache.open(min(max_seats, len(waiting)), beams)
         seated: list[int] = []
-        while waiting or seated:
-            while waiting and len(seated) < max_seats:
-                self._seat(waiting, seated, search, max_seats - len(seated))
+        is_open = False
+        at_once = _ENCODED_AT_ONCE[self._device.type]
+        while True:
+            preprocess = encode = 0.0
+            while joining := intake.hand_out(beams, min(max_seats - len(seated), at_once)):
+                if not is_open:  # with a line in hand already, which is to blame if not even its cache fits
+                    self._cache.open(max_seats, beams)
+                    is_open = True
+                prepared, encoded = self._seat(joining, seated, search)
+                preprocess, encode = preprocess + prepared, encode + encoded
+            if not seated:
+                return
             start = time.perf_counter()
-            finished = self._advance(search)
+            lines, finished = len(seated), {}
+            read = self._advance(search)
             # from the last seat down, so that the line that moves into a free seat is never itself finished
-            for seat in sorted(finished, reverse=True):
+            for seat in sorted(read, reverse=True):
                 self._cache.move(len(seated) - 1, seat, max(search.lengths()))
                 search.vacate(seat)
                 number, seated[seat] = seated[seat], seated[-1]
                 seated.pop()
-                yield number, finished[seat]
-            self.clock.generate += time.perf_counter() - start
+                finished[number] = read[seat]
+            yield Step(finished, PhaseSeconds(preprocess, encode, time.perf_counter() - start), lines)
 
-    def _seat(self, waiting: deque[WaitingLine], seated: list[int], search: Search, free_seats: int) -> None:
-        """Encode waiting lines, as many as are best encoded together, and let them join."""
-        count = min(len(waiting), free_seats, _ENCODED_AT_ONCE[self._device.type])
-        joining = [waiting.popleft() for _ in range(count)]
+    def _seat(self, joining: list[WaitingLine], seated: list[int], search: Search) -> tuple[float, float]:
+        """Encode lines and let them join; return the seconds until their pixel values were there, and after that."""
         start = time.perf_counter()
         # each for itself: a stack of pinned tensors is not pinned, and could not travel while the device computes
-        pixels = torch.stack([line.pixels().to(self._device, non_blocking=True) for line in joining])  # (B, 3, h, w)
+        pixels = torch.stack([self._pixels(line).to(self._device, non_blocking=True) for line in joining])
         prepared = time.perf_counter()
         memory = self._decoder.remember(self._encoder.encode(pixels), beams=search.beams)
+        limit = self._rules.max_new_tokens
         for place, line in enumerate(joining):
             self._cache.seat(len(seated), memory, place)
             seated.append(line.number)
-            search.start(line.max_new_tokens, line.top_tokens)
-        self.clock.preprocess += prepared - start
-        self.clock.encode += time.perf_counter() - prepared
+            decoding = line.line.decoding
+            search.start(min(decoding.max_new_tokens or limit, limit), decoding.top_tokens or 0)
+        return prepared - start, time.perf_counter() - prepared
+
+    def _pixels(self, line: WaitingLine) -> Tensor:
+        """Return a line's pixel values, (3, height, width), and keep no copy."""
+        if line.pixels is None:
+            raise AssertionError("a line was handed out before its pixel values were asked for")
+        pixels, line.pixels = line.pixels.result(), None
+        return pixels
 
     def _advance(self, search: Search) -> dict[int, tuple[Hypothesis, ...]]:
-        """Take one step for all seats and return what it finished."""
+        """Take one step for all seats and return what it finished, by seat."""
         lengths = search.lengths()
         longest = max(lengths) + 1
         self._cache.reserve(longest)

@@ -8,14 +8,14 @@ import math
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DeviceLost, OutOfMemory
 from core.transcription import Alternative, Token, TopToken, Transcription
-from worker.recognizer.base import LineToRead, PhaseSeconds
+from worker.recognizer.base import LineSource, LineToRead, PhaseSeconds, Progress, read_all
 
 # The colour of the top left pixel that makes a misbehaving fake do it.
 SEGFAULT_MARKER = (1, 2, 3)
@@ -63,8 +63,7 @@ class FakeRecognizer:
         memory_lines: int | None = None,
         misbehave: bool = False,
     ) -> None:
-        self.max_batch = max_batch
-        self.last_phases = PhaseSeconds()
+        self.max_batch = self.max_ahead = max_batch
         self._batch_seconds = batch_seconds
         self._line_seconds = line_seconds
         self._memory_lines = memory_lines
@@ -75,18 +74,29 @@ class FakeRecognizer:
 
     def recognise(self, lines: Sequence[LineToRead]) -> list[Transcription]:
         """Read the lines: same length, same order."""
-        if not lines:
-            return []
-        if self._misbehave and self._exhausts_memory(lines):
-            if len(lines) == 1:
-                raise OutOfMemory
-            half = len(lines) // 2
-            return self.recognise(lines[:half]) + self.recognise(lines[half:])
-        if self._batch_seconds or self._line_seconds:
-            seconds = self._batch_seconds + self._line_seconds * len(lines)
-            time.sleep(seconds)
-            self.last_phases = PhaseSeconds(generate=seconds)
-        return [self._read(line) for line in lines]
+        return read_all(self, lines)
+
+    def stream(self, source: LineSource) -> Iterator[Progress]:
+        """Read lines from the source, as many at a time as it has ready."""
+        taken = 0
+        while lines := source.take(self.max_batch, wait=True):
+            for some in self._that_fit(lines):
+                seconds = self._batch_seconds + self._line_seconds * len(some)
+                if seconds:
+                    time.sleep(seconds)
+                is_too_much = self._misbehave and self._exhausts_memory(some)
+                read = [OutOfMemory() if is_too_much else self._read(line) for line in some]
+                yield Progress(list(enumerate(read, taken)), PhaseSeconds(generate=seconds), len(some))
+                taken += len(some)
+
+    def _that_fit(self, lines: Sequence[LineToRead]) -> Iterator[Sequence[LineToRead]]:
+        """Halve lines until they fit, or are alone."""
+        if len(lines) == 1 or not (self._misbehave and self._exhausts_memory(lines)):
+            yield lines
+            return
+        half = len(lines) // 2
+        yield from self._that_fit(lines[:half])
+        yield from self._that_fit(lines[half:])
 
     def _exhausts_memory(self, lines: Sequence[LineToRead]) -> bool:
         too_many = self._memory_lines is not None and len(lines) > self._memory_lines

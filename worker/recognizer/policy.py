@@ -1,16 +1,18 @@
-"""How many lines to read in one call, decided by what steps were measured to cost on this machine."""
+"""How many lines to have in hand, decided by what steps were measured to cost on this machine."""
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-# tokens of handwritten lines such as IAM's: most have about 20, the longest of a batch about 45
+# tokens of handwritten lines such as IAM's: most have about 20
 _TYPICAL_TOKENS = 20
-_LONGEST_TOKENS = 45
 # past the knee of the throughput curve more lines only wait for each other
 _KNEE = 1.03
-# an urgent line waits for the call before it
-_LONGEST_CALL_SECONDS = 15.0
-_CANDIDATES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+# what is in hand is finished before a worker ends
+_LONGEST_FAREWELL_SECONDS = 15.0
+# an urgent line waits for those that are ready before it
+_AHEAD_SECONDS = 0.5
+_CANDIDATES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +36,22 @@ class StepCosts:
                 return self.step[smaller] + share * (self.step[larger] - self.step[smaller])
         return self.step[sizes[0]] if lines < sizes[0] else self.step[sizes[-1]] * lines / sizes[-1]
 
-    def seconds_per_line(self, lines: int, seats: int) -> float:
-        """Return what a line costs in a call of so many.
-
-        While lines wait, every seat is taken; the last ones leave one after the other, the longest last.
-        """
-        seated = min(lines, seats)
-        full = _TYPICAL_TOKENS * self.step_seconds(seated) * (lines - seated) / seated
-        emptying = _LONGEST_TOKENS * self.step_seconds(seated * _TYPICAL_TOKENS / _LONGEST_TOKENS)
-        return self.encode + (full + emptying) / lines
+    def seconds_per_line(self, lines: int) -> float:
+        """Return what a line costs while so many are in hand: whenever one leaves, another joins."""
+        return self.encode + _TYPICAL_TOKENS * self.step_seconds(lines) / lines
 
 
 def choose_batch(costs: StepCosts, *, seats: int) -> int:
-    """Return the smallest call within 3 % of the cheapest line, among calls that end soon enough."""
-    seconds = {size: costs.seconds_per_line(size, seats) for size in _CANDIDATES if size <= 2 * seats}
-    allowed = [size for size in seconds if size * seconds[size] <= _LONGEST_CALL_SECONDS] or [1]
+    """Return the smallest number of lines within 3 % of the cheapest, among those that are finished soon enough."""
+    seconds = {size: costs.seconds_per_line(size) for size in _CANDIDATES if size <= seats}
+    allowed = [size for size in seconds if size * seconds[size] <= _LONGEST_FAREWELL_SECONDS] or [1]
     cheapest = min(seconds[size] for size in allowed)
     return next(size for size in allowed if seconds[size] <= _KNEE * cheapest)
+
+
+def choose_ahead(costs: StepCosts, lines: int) -> int:
+    """Return how many lines to have ready beside so many in hand: those that are read while others are made ready."""
+    return max(1, min(lines, math.ceil(_AHEAD_SECONDS / costs.seconds_per_line(lines))))
 
 
 def seats_that_fit(*, bytes_per_line: int, budget: int, most: int) -> int:

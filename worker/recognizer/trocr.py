@@ -3,27 +3,26 @@
 import contextlib
 import ctypes
 import os
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from core.errors import DeviceLost, ModelUnusable
+from core.errors import DeviceLost, ModelUnusable, OutOfMemory
 from core.transcription import Alternative, Token, TopToken, Transcription
-from worker.recognizer.ahead import Ahead
-from worker.recognizer.base import LineToRead, PhaseSeconds
-from worker.recognizer.batch import PhaseClock, RunningBatch, WaitingLine
+from worker.recognizer.base import GivenLines, LineSource, LineToRead, PhaseSeconds, Progress, read_all
+from worker.recognizer.batch import RunningBatch
 from worker.recognizer.checkpoint import Checkpoint
 from worker.recognizer.configuration import ModelShape, read_shape
 from worker.recognizer.decoder import Decoder
 from worker.recognizer.encoder import Encoder
 from worker.recognizer.faults import translate
 from worker.recognizer.hypothesis import Hypothesis
-from worker.recognizer.policy import StepCosts, choose_batch, seats_that_fit
+from worker.recognizer.intake import Intake
+from worker.recognizer.policy import StepCosts, choose_ahead, choose_batch, seats_that_fit
 from worker.recognizer.precision import Precision, choose_precision
 from worker.recognizer.preprocess import Preprocessor
 from worker.recognizer.weights import Weights
@@ -34,6 +33,15 @@ _GPU_BATCH_SHARE = 0.25
 _MOST_SEATS = {"cpu": 16, "cuda": 256}  # measured on 2 cores: a line's share of a step is the same with 16 and with 32
 _ROOM_FOR_TOKENS = 64
 _MEASURED_SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """What a step led to: hypotheses, best first, or what became of them, with the line and its number."""
+
+    finished: Sequence[tuple[int, LineToRead, tuple[Hypothesis, ...] | OutOfMemory]]
+    phases: PhaseSeconds
+    lines: int
 
 
 class TrocrRecognizer:
@@ -48,7 +56,6 @@ class TrocrRecognizer:
         self.name, self.revision = checkpoint.name, checkpoint.revision
         self.device, self.precision = str(formats.device), formats.name
         self.rules = shape.rules
-        self.last_phases = PhaseSeconds()
         self.preprocessor = Preprocessor(checkpoint.folder, shape.encoder.image)
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
@@ -63,72 +70,71 @@ class TrocrRecognizer:
         self.batch = RunningBatch(encoder, decoder, shape.rules, formats.device)
         self.max_seats = _choose_seats(shape, formats, encoder.tokens, beams=1)
         self._shape, self._encoder_tokens = shape, encoder.tokens
-        self.max_batch = self.max_seats
+        self.max_batch, self.max_ahead = self.max_seats, 1
         self._formats = formats
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pixel-values")
 
     def warm_up(self) -> None:
         """Read blank lines, and choose the batch by what they cost."""
         sizes = [size for size in _MEASURED_SIZES if size <= self.max_seats]
-        encode, steps = self.batch.measure(sizes)
-        self.max_batch = choose_batch(StepCosts.measured(encode, steps), seats=self.max_seats)
+        costs = StepCosts.measured(*self.batch.measure(sizes))
+        self.max_batch = choose_batch(costs, seats=self.max_seats)
+        self.max_ahead = choose_ahead(costs, self.max_batch)
         _trim_heap()
 
     def recognise(self, lines: Sequence[LineToRead]) -> list[Transcription]:
         """Read the lines: same length, same order."""
-        readings = self.hypotheses(lines)
-        return [self._transcription(line, reading) for line, reading in zip(lines, readings, strict=True)]
+        return read_all(self, lines)
+
+    def stream(self, source: LineSource) -> Iterator[Progress]:
+        """Read lines from the source until no more come, taking another whenever a seat is free."""
+        for progress in self._read(source):
+            finished = [
+                (number, reading if isinstance(reading, OutOfMemory) else self._transcription(line, reading))
+                for number, line, reading in progress.finished
+            ]
+            yield Progress(finished, progress.phases, progress.lines)
 
     def hypotheses(self, lines: Sequence[LineToRead]) -> list[tuple[Hypothesis, ...]]:
-        """Return the token sequences of each line, best first; lines that ask for as many beams share a batch."""
-        self.batch.clock = PhaseClock()
-        by_beams: dict[int, list[int]] = defaultdict(list)
-        for number, line in enumerate(lines):
-            by_beams[max(line.decoding.num_beams, line.decoding.n_best)].append(number)
+        """Return the token sequences of each line, best first."""
         readings: dict[int, tuple[Hypothesis, ...]] = {}
-        for beams, numbers in by_beams.items():
-            readings |= self._read(lines, numbers, beams)
-        clock = self.batch.clock
-        self.last_phases = PhaseSeconds(clock.preprocess, clock.encode, clock.generate)
-        _trim_heap()
+        for progress in self._read(GivenLines(lines)):
+            for number, _, reading in progress.finished:
+                if isinstance(reading, OutOfMemory):
+                    raise reading
+                readings[number] = reading
         return [readings[number] for number in range(len(lines))]
 
-    def _read(self, lines: Sequence[LineToRead], numbers: list[int], beams: int) -> dict[int, tuple[Hypothesis, ...]]:
-        """Read the numbered lines; when memory runs out, free it and go on with half as many at a time."""
-        readings: dict[int, tuple[Hypothesis, ...]] = {}
-        seats = min(self.max_seats, _choose_seats(self._shape, self._formats, self._encoder_tokens, beams=beams))
-        while len(readings) < len(numbers):
-            unread = [number for number in numbers if number not in readings]
+    def _read(self, source: LineSource) -> Iterator[_Progress]:
+        """Read lines; when memory runs out, free it and go on with half as many at a time."""
+        intake = Intake(
+            source,
+            room=self.max_batch,
+            make_pixels=self._pixel_values,
+            depth=2 if self._formats.device.type == "cpu" else 32,
+            pool=self._pool,
+        )
+        most = self.max_seats  # less when memory has run out
+        while (beams := intake.next_beams()) is not None:
+            fitting = _choose_seats(self._shape, self._formats, self._encoder_tokens, beams=beams)
+            seats = min(most, fitting, self.max_batch)
             try:
-                # what was read before memory ran out stays read
-                for number, reading in self.batch.read(self._waiting(lines, unread), beams=beams, max_seats=seats):
-                    readings[number] = reading  # noqa: PERF403
+                for step in self.batch.read(intake, beams=beams, max_seats=seats):
+                    finished = [(number, intake.finish(number), reading) for number, reading in step.finished.items()]
+                    yield _Progress(finished, step.phases, step.lines)
             except (RuntimeError, MemoryError) as error:
                 fault = translate(error)
                 if fault is None:
                     raise
-                if isinstance(fault, DeviceLost) or seats == 1:
+                if isinstance(fault, DeviceLost):
                     raise fault from error
-                seats = max(1, min(seats, len(unread)) // 2)
-            if len(readings) < len(numbers):
                 self._free_memory()
-        return readings
-
-    def _waiting(self, lines: Sequence[LineToRead], numbers: list[int]) -> list[WaitingLine]:
-        ahead = Ahead(
-            [partial(self._pixel_values, lines[number]) for number in numbers],
-            depth=2 if self._formats.device.type == "cpu" else 32,
-            pool=self._pool,
-        )
-        return [
-            WaitingLine(
-                number,
-                ahead.take,
-                min(lines[number].decoding.max_new_tokens or self.rules.max_new_tokens, self.rules.max_new_tokens),
-                lines[number].decoding.top_tokens or 0,
-            )
-            for number in numbers
-        ]
+                most = max(1, min(seats, len(intake.reading)) // 2)
+                if seats == 1:
+                    (number,) = intake.reading
+                    yield _Progress([(number, intake.finish(number), fault)], PhaseSeconds(), 1)
+                intake.put_back()
+        _trim_heap()
 
     def _pixel_values(self, line: LineToRead) -> Tensor:
         values = self.preprocessor.pixel_values(line.image.pixels)

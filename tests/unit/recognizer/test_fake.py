@@ -8,7 +8,7 @@ import pytest
 from core.errors import DeviceLost, ModelUnusable, OutOfMemory
 from core.transcription import Decoding
 from worker.line_image import LineImage
-from worker.recognizer.base import LineToRead
+from worker.recognizer.base import GivenLines, LineToRead
 from worker.recognizer.fake import (
     DEVICE_LOST_MARKER,
     HANG_MARKER,
@@ -56,10 +56,10 @@ def test_the_first_of_several_alternatives_is_the_transcription_itself():
 def test_a_batch_takes_the_time_that_was_set():
     fake = load_recognizer("fake:40,10")
     start = time.monotonic()
-    fake.recognise([line(picture(1)), line(picture(2))])
+    (progress,) = fake.stream(GivenLines([line(picture(1)), line(picture(2))]))
 
     assert time.monotonic() - start >= 0.06
-    assert fake.last_phases.generate == pytest.approx(0.06)
+    assert progress.phases.generate == pytest.approx(0.06)
 
 
 @pytest.mark.parametrize("marker", [SEGFAULT_MARKER, HANG_MARKER, OUT_OF_MEMORY_MARKER, DEVICE_LOST_MARKER])
