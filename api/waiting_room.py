@@ -1,7 +1,7 @@
 """Long-polls: requests that wait until a job has finished, without asking the database again and again.
 
 One thread per process listens to the notices of finished jobs and wakes whoever waits for one. Notices are hints, so
-every waiting request also looks at its job's row every two seconds.
+every waiting request also looks at its job's row every five seconds.
 """
 
 import threading
@@ -17,7 +17,7 @@ import structlog
 from core.notices import CHANNEL, PROGRESS_CHANNEL, parse_notice
 from core.settings import Settings
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 5.0
 _LISTEN_SECONDS = 1.0
 _RECONNECT_SECONDS = 1.0
 log = structlog.get_logger(__name__)

@@ -32,6 +32,7 @@ def ours(folder: Path, threads: int, precision: str) -> Read:
     from worker.recognizer.trocr import TrocrRecognizer  # noqa: PLC0415
 
     recognizer = TrocrRecognizer(resolve_checkpoint(str(folder)), device="cpu", precision=precision, threads=threads)
+    recognizer.warm_up()  # chooses how many lines to have in hand
     never = dataclasses.replace(recognizer.rules, end_tokens=(-1,))
     recognizer.batch._rules = never  # lengths are forced, in every row alike
 

@@ -61,7 +61,7 @@ class Api(Group):
     port: int = Field(8000, ge=1, le=65_535, description="Port to listen on.")
     processes: int = Field(2, ge=1, description="API processes; one a core that the API may use.")
     threads: int = Field(
-        32,
+        64,
         ge=4,
         description="Requests that a process answers at once; half may be long-polls, a quarter slow large bodies, an "
         "eighth fetches of images.",

@@ -30,7 +30,7 @@ from core.tables import WorkerPresence
 FIRST_CLIENT = "local"
 API_GRACE_SECONDS = 5.0  # long-polls are cut; their clients ask again
 DOCUMENTS_GRACE_SECONDS = 20.0  # the document in hand has half of it
-RECOGNISER_GRACE_SECONDS = 35.0  # what is in hand is read first; a batch is chosen so that it takes 15 s at most
+RECOGNISER_GRACE_SECONDS = 35.0  # what is in hand is read first; a batch is chosen so that it takes 20 s at most
 POLL_SECONDS = 0.1
 
 

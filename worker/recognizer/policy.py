@@ -2,17 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 # tokens of handwritten lines such as IAM's: most have about 20
 _TYPICAL_TOKENS = 20
 # past the knee of the throughput curve more lines only wait for each other
 _KNEE = 1.03
 # what is in hand is finished before a worker ends
-_LONGEST_FAREWELL_SECONDS = 15.0
+_LONGEST_FAREWELL_SECONDS = 20.0
 # an urgent line waits for those that are ready before it
 _AHEAD_SECONDS = 0.5
-_CANDIDATES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +25,17 @@ class StepCosts:
         """Return costs without the noise that shows: a step never takes longer than one for more lines."""
         return cls(encode, {size: min(step[other] for other in step if other >= size) for size in step})
 
-    def step_seconds(self, lines: float) -> float:
-        """Return what a step costs for so many lines, between those that were measured."""
-        sizes = sorted(self.step)
-        for smaller, larger in pairwise(sizes):
-            if smaller <= lines <= larger:
-                share = (lines - smaller) / (larger - smaller)
-                return self.step[smaller] + share * (self.step[larger] - self.step[smaller])
-        return self.step[sizes[0]] if lines < sizes[0] else self.step[sizes[-1]] * lines / sizes[-1]
-
     def seconds_per_line(self, lines: int) -> float:
-        """Return what a line costs while so many are in hand: whenever one leaves, another joins."""
-        return self.encode + _TYPICAL_TOKENS * self.step_seconds(lines) / lines
+        """Return what a line costs while so many, one of the measured numbers, are in hand: as one leaves, another joins."""
+        return self.encode + _TYPICAL_TOKENS * self.step[lines] / lines
 
 
 def choose_batch(costs: StepCosts, *, seats: int) -> int:
-    """Return the smallest number of lines within 3 % of the cheapest, among those that are finished soon enough."""
-    seconds = {size: costs.seconds_per_line(size) for size in _CANDIDATES if size <= seats}
+    """Return the smallest number of lines within 3 % of the cheapest, among those that are finished soon enough.
+
+    Only numbers that were measured: between them a step may cost as much as for the next larger one.
+    """
+    seconds = {size: costs.seconds_per_line(size) for size in costs.step if size <= seats}
     allowed = [size for size in seconds if size * seconds[size] <= _LONGEST_FAREWELL_SECONDS] or [1]
     cheapest = min(seconds[size] for size in allowed)
     return next(size for size in allowed if seconds[size] <= _KNEE * cheapest)

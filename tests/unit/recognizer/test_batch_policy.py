@@ -18,11 +18,6 @@ def test_a_slow_model_takes_few_lines_so_that_a_worker_can_end_soon():
     assert choose_batch(StepCosts(encode=4.0, step={1: 0.1, 16: 0.2}), seats=16) <= 3
 
 
-@pytest.mark.parametrize(("lines", "seconds"), [(1, 1.0), (3, 2.0), (5, 3.0), (10, 6.0)])
-def test_a_step_between_two_measured_sizes_costs_something_between(lines, seconds):
-    assert StepCosts(encode=0.0, step={1: 1.0, 5: 3.0}).step_seconds(lines) == pytest.approx(seconds)
-
-
 def test_a_measurement_that_was_disturbed_does_not_make_a_small_batch_look_dear():
     costs = StepCosts.measured(0.2, {1: 0.03, 8: 0.9, 16: 0.08})
 
