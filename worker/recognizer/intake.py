@@ -22,8 +22,8 @@ class WaitingLine:
 class Intake:
     """Takes lines whenever there is room, and hands out those that search with the same number of beams.
 
-    Lines of another number of beams wait until the running ones have left. They take up room meanwhile, so that ever
-    fewer of the running kind join and nobody waits for ever.
+    Lines of another number of beams wait until the running ones have left; each is passed over by no more lines than
+    there is room for.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ class Intake:
     def hand_out(self, beams: int, most: int) -> list[WaitingLine]:
         """Return at most so many lines of this number of beams, in the order of taking."""
         self._take(wait=False)
-        lines = [line for line in self._waiting if line.beams == beams]
+        passed_over = next((line.number for line in self._waiting if line.beams != beams), self._taken)
+        lines = [line for line in self._waiting if line.beams == beams and line.number <= passed_over + self._room]
         for line in lines[: most + self._depth]:
             if line.pixels is None:
                 line.pixels = self._pool.submit(self._make_pixels, line.line)

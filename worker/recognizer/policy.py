@@ -26,7 +26,7 @@ class StepCosts:
         return cls(encode, {size: min(step[other] for other in step if other >= size) for size in step})
 
     def seconds_per_line(self, lines: int) -> float:
-        """Return what a line costs while so many, one of the measured numbers, are in hand: as one leaves, another joins."""
+        """Return what a line costs while so many (a number that was measured) are in hand."""
         return self.encode + _TYPICAL_TOKENS * self.step[lines] / lines
 
 
