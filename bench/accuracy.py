@@ -76,7 +76,7 @@ def known_sets(sources: tuple[Path, ...]) -> dict[str, Path]:
 
 
 def read_with_model(lines: Sequence[ReferenceLine], recognizer: Recognizer, images: LineImages) -> dict[str, object]:
-    evaluation = evaluate(lines, recognizer=recognizer, images=images, decoding=Decoding(), batch=recognizer.max_batch)
+    evaluation = evaluate(lines, recognizer=recognizer, images=images, decoding=Decoding())
     return row(evaluation.counts, evaluation.seconds)
 
 

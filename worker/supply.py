@@ -57,7 +57,7 @@ class Supply:
             is_open: whether more may be claimed.
             on_prepared: told of every batch, in the recogniser's thread.
             most: how many lines are taken and not finished at most.
-            ahead: how many more are kept ready.
+            ahead: how many more are kept ready, at most as many.
             pool: one thread.
         """
         self._prepare = prepare
@@ -148,9 +148,9 @@ class Supply:
         return left
 
     def _next_batch(self) -> Batch:
-        """Return the batch that is on its way, or prepare one here and now."""
+        """Return the batch that is on its way, or prepare one here and now: a few, so that reading begins at once."""
         if self._upcoming is None:
-            self._wanted = self._most
+            self._wanted = self._ahead
             return self._prepare(self._wanted)
         upcoming, self._upcoming = self._upcoming, None
         return upcoming.result()

@@ -142,7 +142,7 @@ def _evaluate(
             recognizer=recognizer,
             images=images,
             decoding=decoding,
-            batch=batch or recognizer.max_batch,
+            batch=batch,
             on_progress=lambda finished: progress.advance(bar, finished),
         )
 

@@ -13,6 +13,8 @@ from worker.evaluation.reference import ReferenceLine
 from worker.line_image import LineImage
 from worker.recognizer.base import LineToRead, Recognizer
 
+# at the end of a call seats stay empty, so a call takes several times as many lines as there are seats
+_LINES_PER_SEAT = 4
 _NOTHING_READ = Transcription(text="", confidence=0.0, min_token_confidence=0.0)
 
 
@@ -61,10 +63,11 @@ def evaluate(
     recognizer: Recognizer,
     images: LineImages,
     decoding: Decoding,
-    batch: int,
+    batch: int | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
-    """Read all lines, `batch` at a time; `on_progress` is told how many lines were just finished."""
+    """Read all lines, `batch` in a call; `on_progress` is told how many lines were just finished."""
+    batch = batch or _LINES_PER_SEAT * recognizer.max_batch
     evaluated: list[EvaluatedLine] = []
     seconds = 0.0
     for start in range(0, len(lines), batch):

@@ -42,8 +42,11 @@ def choose_batch(costs: StepCosts, *, seats: int) -> int:
 
 
 def choose_ahead(costs: StepCosts, lines: int) -> int:
-    """Return how many lines to have ready beside so many in hand: those that are read while others are made ready."""
-    return max(1, min(lines, math.ceil(_AHEAD_SECONDS / costs.seconds_per_line(lines))))
+    """Return how many lines to have ready beside so many in hand: those that are read while others are made ready.
+
+    Two at least, so that a claim tells whether more are queued than one.
+    """
+    return min(lines, max(2, math.ceil(_AHEAD_SECONDS / costs.seconds_per_line(lines))))
 
 
 def seats_that_fit(*, bytes_per_line: int, budget: int, most: int) -> int:

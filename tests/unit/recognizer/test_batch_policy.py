@@ -25,7 +25,7 @@ def test_a_measurement_that_was_disturbed_does_not_make_a_small_batch_look_dear(
     assert choose_batch(costs, seats=16) == 16
 
 
-@pytest.mark.parametrize(("encode", "expected"), [(0.2, 3), (1.0, 1), (0.001, 16)])
+@pytest.mark.parametrize(("encode", "expected"), [(0.2, 3), (1.0, 2), (0.001, 16)])
 def test_as_many_lines_are_ready_as_are_read_while_others_are_made_ready(encode, expected):
     assert choose_ahead(StepCosts(encode=encode, step={1: 1e-6, 16: 1e-6}), 16) == expected
 
