@@ -118,6 +118,26 @@ def test_a_broker_that_takes_no_writes_costs_a_sweep_and_no_job(
     desk.assert_read(job_id)
 
 
+def test_a_worker_outlives_a_broker_that_refuses_its_acknowledgement(
+    desk: Desk, slow_sweeps: Settings, own_redis: LocalRedis, tmp_path: Path
+) -> None:
+    settings = with_broker(slow_sweeps, own_redis.url).model_copy(
+        update={"worker": slow_sweeps.worker.model_copy(update={"model": "fake:1000"})}
+    )
+    bells = Bells(settings)
+    with redis.Redis.from_url(own_redis.url) as broker, WorkerProcess(settings, tmp_path) as worker:
+        ring_until_read(desk, bells)
+        job_id = desk.submit([picture()], is_ringing=False)
+        bells.ring(lines_queue("fake"), is_forced=True)
+        eventually(lambda: desk.running(job_id) == 1, message="the line was never claimed")
+        broker.config_set("maxmemory", "1")
+        desk.finished(job_id)
+        eventually(lambda: "broker.refused" in worker.output(), message="the acknowledgement was not refused")
+        broker.config_set("maxmemory", "0")
+        ring_until_read(desk, bells)
+    desk.assert_read(job_id)
+
+
 def test_bells_that_ring_five_times_over_read_nothing_twice(desk: Desk, tmp_path: Path) -> None:
     celery = create_celery(desk.settings)
     job_ids = [desk.submit([picture() for _ in range(3)]) for _ in range(4)]
