@@ -90,8 +90,8 @@ class Decoder:
         if is_ragged:
             columns = torch.arange(length, device=positions.device)
             mask = (columns[None, :] <= positions[:, None])[:, None, None, :]  # (R, 1, 1, T)
+        past = Past(cache, cache.places(positions), length, mask)
         for number, layer in enumerate(self._layers):
-            past = Past(cache, number, positions, length, mask)
             x = layer.step(x, past, cache.memory(number, seats))
         return self._output(x).float()
 
@@ -109,17 +109,12 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What one layer's self-attention looks back on in one step."""
+    """What self-attention looks back on in one step."""
 
     cache: Cache
-    layer: int
-    positions: Tensor
+    places: Tensor
     length: int
     mask: Tensor | None
-
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add this step's keys and values (R, H, d) and return all so far, (R, H, T, d)."""
-        return self.cache.append(self.layer, keys, values, self.positions, self.length)
 
 
 class _Layer:
@@ -129,7 +124,7 @@ class _Layer:
         self, shape: DecoderShape, weights: Weights, precision: Precision, number: int, encoder_tokens: int
     ) -> None:
         name = f"decoder.model.decoder.layers.{number}"
-        self._heads = shape.heads
+        self._number, self._heads, self._width = number, shape.heads, shape.width
         names = [f"{name}.self_attn.{part}_proj" for part in "qkv"]
         weight = weights.joined([f"{part}.weight" for part in names])  # (3 D, D)
         bias = weights.joined_bias([f"{part}.bias" for part in names], [shape.width] * 3)
@@ -181,12 +176,13 @@ class _Layer:
             self._cross_projected = self._project()
         return self._cross_projected
 
-    def step(self, x: Tensor, past: "Past", memory: tuple[Tensor, ...]) -> Tensor:
+    def step(self, x: Tensor, past: Past, memory: tuple[Tensor, ...]) -> Tensor:
         """Map rows (R, D) to rows (R, D)."""
         rows = x.shape[0]
-        q, k, v = self._qkv(x).view(rows, 3, self._heads, -1).unbind(1)  # (R, H, d)
-        keys, values = past.append(k, v)  # (R, H, T, d)
-        seen = functional.scaled_dot_product_attention(q.unsqueeze(2), keys, values, attn_mask=past.mask, scale=1.0)
+        qkv = self._qkv(x)  # (R, 3 D)
+        q = qkv[:, : self._width].view(rows, self._heads, 1, -1)  # (R, H, 1, d)
+        keys, values = past.cache.append(self._number, qkv[:, self._width :], past.places, past.length)  # (R, H, T, d)
+        seen = functional.scaled_dot_product_attention(q, keys, values, attn_mask=past.mask, scale=1.0)
         x = self._self_norm(x + self._out(seen.reshape(rows, -1)))
         x = self._cross_norm(x + self.cross(past.cache.beams).attend(x, memory))
         return self._final_norm(x + self._down(self._up(x)))
