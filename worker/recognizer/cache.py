@@ -26,7 +26,9 @@ class Cache:
         self.generation = 0  # counts changes of the buffers' addresses
         self._seats = 0
         self._length = 0
-        self._past: list[Tensor] = []  # per layer (R, T, 2, H, d): a token's keys and values lie side by side
+        # per layer (R, T, H, d): what a token adds is one run of memory
+        self._keys: list[Tensor] = []
+        self._values: list[Tensor] = []
         self._memory: list[tuple[Tensor, ...]] = []  # per layer, tensors (S, ...)
 
     @property
@@ -50,7 +52,7 @@ class Cache:
         """Free all buffers."""
         self.generation += 1
         self._seats, self._length = 0, 0
-        self._past, self._memory = [], []
+        self._keys, self._values, self._memory = [], [], []
 
     def reserve(self, length: int) -> None:
         """Make room for `length` tokens per row, keeping what is there."""
@@ -61,43 +63,47 @@ class Cache:
         while capacity < length:
             capacity += _CPU_STEP if self._device.type == "cpu" else capacity
         capacity = min(capacity, max(self._max_length, length))
-        shape = (self._seats * self.beams, capacity, 2, self._heads, self._head_width)
-        for layer in range(self._layers):
-            # zeros, not garbage: what is masked out is still multiplied by zero, and zero times NaN is NaN
-            wider = torch.zeros(shape, device=self._device, dtype=self._dtype)
-            if self._length:
-                wider[:, : self._length] = self._past[layer]
-                self._past[layer] = wider
-            else:
-                self._past.append(wider)
+        shape = (self._seats * self.beams, capacity, self._heads, self._head_width)
+        for buffers in (self._keys, self._values):
+            for layer in range(self._layers):
+                # zeros, not garbage: what is masked out is still multiplied by zero, and zero times NaN is NaN
+                wider = torch.zeros(shape, device=self._device, dtype=self._dtype)
+                if self._length:
+                    wider[:, : self._length] = buffers[layer]
+                    buffers[layer] = wider
+                else:
+                    buffers.append(wider)
         self._length = capacity
 
     def places(self, positions: Tensor) -> Tensor:
         """Return where in the buffers each row's token at a position (R,) goes; it holds until they grow."""
         return positions + torch.arange(positions.shape[0], device=positions.device) * self._length
 
-    def append(self, layer: int, token: Tensor, places: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    def append(self, layer: int, keys: Tensor, values: Tensor, places: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """Write one token per row and return what its row holds.
 
         Args:
             layer: which layer's cache.
-            token: the keys and values of each row's token, (R, 2 * H * d).
+            keys: of each row's token, (R, H * d).
+            values: (R, H * d).
             places: (R,), where they go.
             length: how many positions to return.
 
         Returns:
             Keys and values, (R, H, length, d).
         """
-        past = self._past[layer]
-        past.view(-1, token.shape[1]).index_copy_(0, places, token)
-        keys, values = past[: token.shape[0], :length].transpose(1, 3).unbind(2)
-        return keys, values
+        own_keys, own_values = self._keys[layer], self._values[layer]
+        own_keys.view(-1, keys.shape[1]).index_copy_(0, places, keys)
+        own_values.view(-1, values.shape[1]).index_copy_(0, places, values)
+        rows = keys.shape[0]
+        return own_keys[:rows, :length].transpose(1, 2), own_values[:rows, :length].transpose(1, 2)
 
     def reorder(self, rows: Tensor, length: int) -> None:
         """Let each row go on from another row's past: row i becomes what row `rows[i]` was."""
         count = rows.shape[0]
-        for past in self._past:
-            past[:count, :length] = past[rows, :length]
+        for buffers in (self._keys, self._values):
+            for buffer in buffers:
+                buffer[:count, :length] = buffer[rows, :length]
 
     def seat(self, number: int, memory: Sequence[tuple[Tensor, ...]], place: int) -> None:
         """Put the cross-attention memory of one of several lines, per layer tensors (B, ...), at a seat."""
@@ -130,8 +136,9 @@ class Cache:
         if source == target:
             return
         here, there = (slice(seat * self.beams, (seat + 1) * self.beams) for seat in (source, target))
-        for past in self._past:
-            past[there, :length] = past[here, :length]
+        for buffers in (self._keys, self._values):
+            for buffer in buffers:
+                buffer[there, :length] = buffer[here, :length]
         moved: set[int] = set()
         for layer in self._memory:
             for buffer in layer:

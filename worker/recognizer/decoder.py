@@ -124,7 +124,7 @@ class _Layer:
         self, shape: DecoderShape, weights: Weights, precision: Precision, number: int, encoder_tokens: int
     ) -> None:
         name = f"decoder.model.decoder.layers.{number}"
-        self._number, self._heads, self._width = number, shape.heads, shape.width
+        self._number, self._heads = number, shape.heads
         names = [f"{name}.self_attn.{part}_proj" for part in "qkv"]
         weight = weights.joined([f"{part}.weight" for part in names])  # (3 D, D)
         bias = weights.joined_bias([f"{part}.bias" for part in names], [shape.width] * 3)
@@ -179,9 +179,9 @@ class _Layer:
     def step(self, x: Tensor, past: Past, memory: tuple[Tensor, ...]) -> Tensor:
         """Map rows (R, D) to rows (R, D)."""
         rows = x.shape[0]
-        qkv = self._qkv(x)  # (R, 3 D)
-        q = qkv[:, : self._width].view(rows, self._heads, 1, -1)  # (R, H, 1, d)
-        keys, values = past.cache.append(self._number, qkv[:, self._width :], past.places, past.length)  # (R, H, T, d)
+        q, k, v = self._qkv(x).chunk(3, dim=1)  # (R, D)
+        keys, values = past.cache.append(self._number, k, v, past.places, past.length)  # (R, H, T, d)
+        q = q.view(rows, self._heads, 1, -1)
         seen = functional.scaled_dot_product_attention(q, keys, values, attn_mask=past.mask, scale=1.0)
         x = self._self_norm(x + self._out(seen.reshape(rows, -1)))
         x = self._cross_norm(x + self.cross(past.cache.beams).attend(x, memory))

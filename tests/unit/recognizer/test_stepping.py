@@ -42,10 +42,10 @@ def test_seats_are_rounded_up_to_a_power_of_two_within_the_room(seats, most, exp
 def test_a_cache_grows_by_small_steps_on_a_cpu_and_keeps_what_it_holds():
     cache = Cache(layers=1, heads=1, head_width=2, max_length=512, device=torch.device("cpu"), dtype=torch.float32)
     cache.open(1, 1)
-    keys, _ = cache.append(0, torch.ones(1, 4), cache.places(torch.tensor([0])), 1)
+    keys, _ = cache.append(0, torch.ones(1, 2), torch.ones(1, 2), cache.places(torch.tensor([0])), 1)
 
     cache.reserve(33)
 
     assert cache.capacity == 48
-    grown, _ = cache.append(0, torch.zeros(1, 4), cache.places(torch.tensor([1])), 2)
+    grown, _ = cache.append(0, torch.zeros(1, 2), torch.zeros(1, 2), cache.places(torch.tensor([1])), 2)
     torch.testing.assert_close(grown[:, :, :1], keys)
