@@ -107,7 +107,9 @@ class Worker(Group):
         "auto", description="`auto` is float32 on cpu (exact) and bfloat16 on cuda."
     )
     threads: int | None = Field(None, ge=1, description="torch threads; unset leaves the choice to torch.")
-    max_batch: int | None = Field(None, ge=1, description="Most lines in hand at once; unset asks the recogniser.")
+    max_batch: int | None = Field(
+        None, ge=1, description="Most lines in hand at once; at most, and when unset, as many as the recogniser wants."
+    )
     slice_seconds: float = Field(
         300.0, gt=0, description="How long one Celery task drains its queue before it hands back to Celery."
     )

@@ -51,7 +51,7 @@ class LineReader:
         self._recognizer = recognizer
         self._failpoints = Failpoints(settings)
         self._queue = lines_queue(recognizer.name)
-        self._most = settings.worker.max_batch or recognizer.max_batch
+        self._most = min(settings.worker.max_batch or recognizer.max_batch, recognizer.max_batch)
         self._slice_seconds = settings.worker.slice_seconds
         self._preparing = ThreadPoolExecutor(1, "prepare")
         self._recorder = Recorder(ledger, most=self._most)
@@ -67,6 +67,7 @@ class LineReader:
             prepare=self._prepare,
             is_open=lambda: self._slot.is_open and time.monotonic() < until,
             on_prepared=self._note_prepared,
+            give_back=self._ledger.release,
             most=self._most,
             ahead=min(self._recognizer.max_ahead, self._most),
             pool=self._preparing,
@@ -85,8 +86,7 @@ class LineReader:
             try:
                 self._recorder.record_here()
             finally:
-                if left := supply.close():
-                    self._ledger.release(left)
+                supply.close()
         if self._recorder.has_recorded:
             self._failpoints.reach("worker.before_ack")
         if not is_empty:
@@ -107,22 +107,22 @@ class LineReader:
             lines = self._ledger.claim(most)
         if not lines:
             return Batch([], [], [], 0.0, 0.0)
-        if len(lines) == most:
-            self._bells.ring(self._queue)  # there may be more than one worker's work
         self._failpoints.reach("worker.after_claim")
         started_at = time.monotonic()
+        failed: list[Outcome] = []
+        readable: list[tuple[ClaimedLine, LineImage]] = []
         try:
-            decoded = self._sandbox.decode([line.image for line in lines])
+            for line, image in zip(lines, self._sandbox.stream([line.image for line in lines]), strict=True):
+                self._held.progress()
+                if isinstance(image, LineError):
+                    failed.append(Outcome(line, image))
+                else:
+                    readable.append((line, image))
         except Exception:
             self._ledger.release(lines)
             raise
-        failed: list[Outcome] = []
-        readable: list[tuple[ClaimedLine, LineImage]] = []
-        for line, image in zip(lines, decoded, strict=True):
-            if isinstance(image, LineError):
-                failed.append(Outcome(line, image))
-            else:
-                readable.append((line, image))
+        if len(lines) == most:
+            self._bells.ring(self._queue)  # there may be more than one worker's work
         return Batch(lines, readable, failed, _count_waits(lines), time.monotonic() - started_at)
 
     def _note_prepared(self, batch: Batch) -> None:
@@ -139,15 +139,15 @@ class LineReader:
                 BATCH_LINES.labels(self._recognizer.name).observe(progress.lines)
                 outcomes = [Outcome(supply.finish(number), result) for number, result in progress.finished]
                 self._recorder.note_read(outcomes, progress.phases)
-                if not outcomes:
-                    continue
-                self._failpoints.reach("worker.after_infer")
+                if outcomes:
+                    self._failpoints.reach("worker.after_infer")
                 # A lone line is done the sooner for having both the processor and this thread to itself: measured,
                 # 2 ms of 16 from POST to finished.
                 if supply.has_more:
                     self._recorder.record_beside()
                 else:
                     self._recorder.record_here()
+            supply.end_round()
         except DeviceLost:
             log.exception("worker.device_lost", lines=len(supply.in_hand))
             self._ledger.charge(supply.in_hand, DeviceLost)

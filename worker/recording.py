@@ -95,6 +95,8 @@ class Recorder:
             "record": time.monotonic() - started_at,
         }
         for phase, spent in seconds.items():
+            if phase == "decode" and not spent:  # none was made ready since the last
+                continue
             PHASE_SECONDS.labels(phase).observe(spent)
         log.info(
             "batch.recognised",

@@ -9,10 +9,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import structlog
+
 from core.claims import ClaimedLine, Outcome
-from core.errors import TransientError
+from core.errors import RecognitionFailed, TransientError
 from worker.line_image import LineImage
 from worker.recognizer.base import LineToRead
+
+log = structlog.get_logger(__name__)
 
 # how often to look for lines that came after a look that found fewer than there is room for
 _LOOK_SECONDS = 0.2
@@ -46,6 +50,7 @@ class Supply:
         prepare: Callable[[int], Batch],
         is_open: Callable[[], bool],
         on_prepared: Callable[[Batch], None],
+        give_back: Callable[[Sequence[ClaimedLine]], None],
         most: int,
         ahead: int,
         pool: ThreadPoolExecutor,
@@ -56,6 +61,7 @@ class Supply:
             prepare: claims and decodes at most so many lines; called in the pool while others are read.
             is_open: whether more may be claimed.
             on_prepared: told of every batch, in the recogniser's thread.
+            give_back: takes lines that were claimed and will not be read.
             most: how many lines are taken and not finished at most.
             ahead: how many more are kept ready, at most as many.
             pool: one thread.
@@ -63,6 +69,7 @@ class Supply:
         self._prepare = prepare
         self._is_open = is_open
         self._on_prepared = on_prepared
+        self._give_back = give_back
         self._most = most
         self._ahead = ahead
         self._pool = pool
@@ -73,7 +80,7 @@ class Supply:
         self._wanted = 0
         self._looked_at = 0.0
         self._is_queue_empty = False  # at the last look
-        self._suspect: Batch | None = None
+        self._is_suspect_due = False
         self._is_alone = False
         self._failure: Exception | None = None
 
@@ -98,28 +105,30 @@ class Supply:
         Raises:
             TransientError: the database was away when lines were to be claimed; other errors of `prepare` as they are.
         """
-        self._in_hand, self._taken, self._is_alone = {}, 0, False
-        while not self._ready:
+        self._in_hand, self._taken, self._is_alone, self._is_suspect_due = {}, 0, False, False
+        while self._is_open():
+            if self._ready:
+                return True
             if self._failure is not None:
                 raise self._failure
-            if self._suspect is not None:
-                self._ready.extend(self._suspect.readable)
-                self._is_alone, self._suspect = bool(self._ready), None
-            elif not self._is_open():
-                return False
-            else:
-                batch = self._next_batch()
-                self._admit(batch)
-                if not batch.lines:
-                    return False
-        return True
+            batch = self._next_batch()
+            self._admit(batch)
+            self._is_alone = batch.is_suspect
+            self._ready.extend(batch.readable)
+            if not batch.lines:
+                break
+            if self._ready:  # claimed before the end was called for, so they are read
+                return True
+        return False
 
     def take(self, most: int, *, wait: bool) -> Sequence[LineToRead]:
         """Return lines that are ready, and see to it that others will be."""
+        if self._taken and not self._is_open():
+            return []
         is_due = self._upcoming is not None and (self._upcoming.done() or (wait and not self._ready))
-        if is_due and self._is_open():
+        if is_due:
             try:
-                self._admit(self._next_batch())
+                self._join(self._next_batch())
             except Exception as error:  # noqa: BLE001  (what is in hand is read all the same; the next round raises it)
                 self._failure = error
         count = min(most, len(self._ready), self._most - len(self._in_hand))
@@ -134,18 +143,27 @@ class Supply:
         """Let go of a line by its number in this round, counted from 0 in the order of taking."""
         return self._in_hand.pop(number)
 
-    def close(self) -> list[ClaimedLine]:
-        """End; return the lines that were claimed and not taken."""
+    def end_round(self) -> None:
+        """Note that the recogniser is done.
+
+        Raises:
+            RecognitionFailed: it took lines and never finished them.
+        """
+        if self._in_hand:
+            raise RecognitionFailed(f"{len(self._in_hand)} lines were taken and never finished")
+
+    def close(self) -> None:
+        """End; give back what was claimed and not taken."""
         left = [line for line, _ in self._ready]
-        if self._suspect is not None:
-            left += self._suspect.lines
         if self._upcoming is not None:
-            error = self._upcoming.exception()
-            if error is None:
+            try:
                 left += self._upcoming.result().lines
-            elif not isinstance(error, TransientError):
-                raise error
-        return left
+            except TransientError as error:
+                log.warning("claim.failed", error=error.code)
+            except Exception:  # an edge: nothing of it is in hand, and the rest must be given back
+                log.exception("claim.failed")
+        if left:
+            self._give_back(left)
 
     def _next_batch(self) -> Batch:
         """Return the batch that is on its way, or prepare one here and now: a few, so that reading begins at once."""
@@ -156,19 +174,24 @@ class Supply:
         return upcoming.result()
 
     def _admit(self, batch: Batch) -> None:
-        """Have a prepared batch ready, or a suspect in reserve until everything else is read."""
         self._is_queue_empty = len(batch.lines) < self._wanted
         self._looked_at = time.monotonic()
         self._on_prepared(batch)
-        if batch.is_suspect:
-            self._suspect = batch
-        else:
+
+    def _join(self, batch: Batch) -> None:
+        """Have a batch ready beside what is in hand; a suspect is claimed again when this round is over."""
+        self._admit(batch)
+        if not batch.is_suspect:
             self._ready.extend(batch.readable)
+            return
+        self._is_suspect_due = True
+        if batch.readable:
+            self._give_back([line for line, _ in batch.readable])
 
     def _look_ahead(self) -> None:
-        """Begin to claim lines when few are ready, unless a suspect is waiting or being read."""
+        """Begin to claim lines when few are ready, unless a suspect is to be read next or is being read."""
         is_due = not self._is_queue_empty or time.monotonic() - self._looked_at > _LOOK_SECONDS
-        is_reserved = self._is_alone or self._suspect is not None or self._failure is not None
+        is_reserved = self._is_alone or self._is_suspect_due or self._failure is not None
         if self._upcoming is not None or is_reserved or not is_due or len(self._ready) >= max(1, self._ahead // 2):
             return
         if not self._in_hand or not self._is_open():

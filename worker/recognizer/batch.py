@@ -1,5 +1,6 @@
 """The running batch: finished lines leave at once, and waiting lines take their seats between two steps."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -44,15 +45,17 @@ class RunningBatch:
         self._cache.close()
 
     @torch.inference_mode()
-    def read(self, intake: Intake, *, beams: int, max_seats: int) -> Iterator[Step]:
-        """Take steps until no line of these beams is left, seating those that come meanwhile."""
+    def read(self, intake: Intake, *, beams: int, max_seats: int, most_lines: int | None = None) -> Iterator[Step]:
+        """Take steps until no line of these beams is left, seating those that come meanwhile, up to `most_lines`."""
         search = make_search(self._rules, beams)
         seated: list[int] = []
         is_open = False
         at_once = _ENCODED_AT_ONCE[self._device.type]
+        left = sys.maxsize if most_lines is None else most_lines
         while True:
             preprocess = encode = 0.0
-            while joining := intake.hand_out(beams, min(max_seats - len(seated), at_once)):
+            while joining := intake.hand_out(beams, min(max_seats - len(seated), at_once, left)):
+                left -= len(joining)
                 if not is_open:  # with a line in hand already, which is to blame if not even its cache fits
                     self._cache.open(max_seats, beams)
                     is_open = True
@@ -91,8 +94,8 @@ class RunningBatch:
         """Return a line's pixel values, (3, height, width), and keep no copy."""
         if line.pixels is None:
             raise AssertionError("a line was handed out before its pixel values were asked for")
-        pixels, line.pixels = line.pixels.result(), None
-        return pixels
+        made, line.pixels = line.pixels, None
+        return made.result()
 
     def _advance(self, search: Search) -> dict[int, tuple[Hypothesis, ...]]:
         """Take one step for all seats and return what it finished, by seat."""

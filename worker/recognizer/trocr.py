@@ -32,6 +32,7 @@ _CPU_BATCH_BYTES = 160 * 1024**2
 _GPU_BATCH_SHARE = 0.25
 _MOST_SEATS = {"cpu": 16, "cuda": 256}  # measured on 2 cores: a line's share of a step is the same with 16 and with 32
 _ROOM_FOR_TOKENS = 64
+_LINES_UNTIL_MORE = 8  # for each seat, after memory has run out, until twice as many are tried again
 _MEASURED_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -106,7 +107,7 @@ class TrocrRecognizer:
         return [readings[number] for number in range(len(lines))]
 
     def _read(self, source: LineSource) -> Iterator[_Progress]:
-        """Read lines; when memory runs out, free it and go on with half as many at a time."""
+        """Read lines; when memory runs out, free it and go on with half as many at a time, and with more later."""
         intake = Intake(
             source,
             room=self.max_batch,
@@ -114,26 +115,32 @@ class TrocrRecognizer:
             depth=2 if self._formats.device.type == "cpu" else 32,
             pool=self._pool,
         )
-        most = self.max_seats  # less when memory has run out
+        limits: dict[int, int] = {}  # seats by beams, where memory has run out
         while (beams := intake.next_beams()) is not None:
             fitting = _choose_seats(self._shape, self._formats, self._encoder_tokens, beams=beams)
-            seats = min(most, fitting, self.max_batch)
+            seats = min(self.max_seats, self.max_batch, fitting, limits.get(beams, self.max_seats))
+            some = None if beams not in limits else _LINES_UNTIL_MORE * seats
+            fault: OutOfMemory | None = None
             try:
-                for step in self.batch.read(intake, beams=beams, max_seats=seats):
+                for step in self.batch.read(intake, beams=beams, max_seats=seats, most_lines=some):
                     finished = [(number, intake.finish(number), reading) for number, reading in step.finished.items()]
                     yield _Progress(finished, step.phases, step.lines)
             except (RuntimeError, MemoryError) as error:
-                fault = translate(error)
-                if fault is None:
-                    raise
-                if isinstance(fault, DeviceLost):
+                fault = _out_of_memory(error)
+                if not intake.reading:  # nobody is to blame
                     raise fault from error
+            # outside the handler, whose error holds on to the tensors of the step that failed
+            if fault is not None:
                 self._free_memory()
-                most = max(1, min(seats, len(intake.reading)) // 2)
+                limits[beams] = max(1, min(seats, len(intake.reading)) // 2)
                 if seats == 1:
                     (number,) = intake.reading
                     yield _Progress([(number, intake.finish(number), fault)], PhaseSeconds(), 1)
                 intake.put_back()
+            elif some is not None:
+                limits[beams] = 2 * seats
+                if limits[beams] >= min(self.max_seats, self.max_batch, fitting):
+                    del limits[beams]
         _trim_heap()
 
     def _pixel_values(self, line: LineToRead) -> Tensor:
@@ -186,6 +193,16 @@ class TrocrRecognizer:
     def _text(self, hypothesis: Hypothesis) -> str:
         text: str = self._tokenizer.decode(list(hypothesis.tokens), skip_special_tokens=True)
         return text
+
+
+def _out_of_memory(error: BaseException) -> OutOfMemory:
+    """Return the error as exhausted memory; raise it as what else it is."""
+    fault = translate(error)
+    if fault is None:
+        raise error
+    if isinstance(fault, DeviceLost):
+        raise fault from error
+    return fault
 
 
 def _choose_seats(shape: ModelShape, formats: Precision, encoder_tokens: int, *, beams: int) -> int:

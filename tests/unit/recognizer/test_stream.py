@@ -121,3 +121,59 @@ def test_a_line_too_large_for_the_memory_fails_alone_among_others(recognizer, mo
 
     assert isinstance(read[1], OutOfMemory)
     assert [read[number].text for number in (0, 2)] == [expected[number].text for number in (0, 2)]
+
+
+def test_a_kind_of_search_that_does_not_fit_slows_no_other_down(recognizer, monkeypatch):
+    step = recognizer.batch._step
+    rows = []
+
+    def limited(tokens, lengths):
+        if len(tokens) % 10 == 0:
+            raise MemoryError
+        rows.append(len(tokens))
+        return step(tokens, lengths)
+
+    monkeypatch.setattr(recognizer.batch, "_step", limited)
+
+    read = finished(recognizer, GivenLines(to_read([5] * 9, beams=[10] + [1] * 8)))
+
+    assert isinstance(read[0], OutOfMemory)
+    assert max(rows) == 8
+
+
+def test_after_memory_ran_out_once_the_batch_grows_again(recognizer, monkeypatch):
+    step = recognizer.batch._step
+    rows = []
+
+    def once_too_much(tokens, lengths):
+        rows.append(len(tokens))
+        if len(rows) == 1:
+            raise MemoryError
+        return step(tokens, lengths)
+
+    monkeypatch.setattr(recognizer.batch, "_step", once_too_much)
+    lines = to_read([2] * 300)
+
+    read = finished(recognizer, GivenLines(lines))
+
+    assert not [result for result in read.values() if isinstance(result, OutOfMemory)]
+    assert max(rows[1:10]) == recognizer.max_batch // 2
+    assert rows[-10:].count(recognizer.max_batch)
+
+
+def test_pixel_values_that_could_not_be_made_once_are_made_again(recognizer, monkeypatch):
+    lines = to_read([4, 5])
+    expected = recognizer.recognise(lines)
+    make, calls = recognizer._pixel_values, []
+
+    def once_too_much(line):
+        calls.append(line)
+        if len(calls) == 1:
+            raise MemoryError
+        return make(line)
+
+    monkeypatch.setattr(recognizer, "_pixel_values", once_too_much)
+
+    read = finished(recognizer, GivenLines(lines))
+
+    assert [read[number].text for number in range(2)] == [line.text for line in expected]

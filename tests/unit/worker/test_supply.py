@@ -3,14 +3,14 @@
 import datetime as dt
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from core.claims import ClaimedLine
-from core.errors import TransientError
+from core.errors import RecognitionFailed, TransientError
 from core.transcription import Decoding
 from tests.waiting import eventually
 from worker.line_image import LineImage
@@ -34,11 +34,16 @@ class Queue:
         self.gate = threading.Event()
         self.gate.set()
         self.prepared: list[Batch] = []
+        self.given_back: list[ClaimedLine] = []
 
     def add(self, count: int, crashes: int = 0) -> list[ClaimedLine]:
         added = [claimed(crashes) for _ in range(count)]
         self.lines += added
         return added
+
+    def give_back(self, lines: Sequence[ClaimedLine]) -> None:
+        self.given_back += lines
+        self.lines += lines
 
     def prepare(self, most: int) -> Batch:
         assert self.gate.wait(10)
@@ -63,6 +68,7 @@ def supply(queue: Queue) -> Iterator[Supply]:
             prepare=queue.prepare,
             is_open=lambda: queue.is_open,
             on_prepared=queue.prepared.append,
+            give_back=queue.give_back,
             most=4,
             ahead=2,
             pool=pool,
@@ -155,13 +161,14 @@ def test_a_suspect_waits_for_all_others_and_is_read_with_nothing_beside_it(queue
     for number in range(2):
         supply.finish(number)
 
-    assert take(supply) == 0  # the suspect is ready, but this round is over
+    assert take(supply) == 0
     assert not supply.is_alone
+    assert len(queue.given_back) == 1  # nobody else's crash may be charged to it
     assert supply.begin_round()
     assert supply.is_alone
     assert take(supply) == 1
     assert supply.in_hand[0].is_suspect
-    assert queue.asked == [2, 4]  # nothing was claimed beside it
+    assert queue.asked == [2, 4, 2]  # nothing was claimed beside it
     supply.finish(0)
     assert supply.begin_round()
     assert not supply.is_alone
@@ -178,17 +185,31 @@ def test_when_the_database_goes_away_what_is_in_hand_is_read_all_the_same(queue:
     assert take(supply) == 0
     with pytest.raises(TransientError):
         supply.begin_round()
-    assert supply.close() == []
+    supply.close()
+    assert queue.given_back == []
 
 
-def test_what_was_claimed_and_not_taken_is_given_back(queue: Queue, supply: Supply) -> None:
+def test_a_worker_that_is_to_end_reads_what_it_has_in_hand_and_gives_the_rest_back(
+    queue: Queue, supply: Supply
+) -> None:
     lines = queue.add(9)
     supply.begin_round()
     supply.take(1, wait=True)
     queue.is_open = False
     supply.finish(0)
 
-    assert supply.close() == lines[1:2]
+    assert take(supply) == 0
+    assert not supply.begin_round()
+    supply.close()
+    assert queue.given_back == lines[1:2]
+
+
+def test_what_was_claimed_just_before_the_end_is_read(queue: Queue, supply: Supply) -> None:
+    queue.add(1)
+    supply.begin_round()
+    queue.is_open = False
+
+    assert take(supply) == 1
 
 
 def test_a_batch_that_is_on_its_way_when_the_worker_ends_is_given_back_unread(queue: Queue, supply: Supply) -> None:
@@ -203,7 +224,34 @@ def test_a_batch_that_is_on_its_way_when_the_worker_ends_is_given_back_unread(qu
 
     assert take(supply) == 0
     assert not supply.begin_round()
-    assert supply.close() == lines[2:]
+    supply.close()
+    assert queue.given_back == lines[2:]
+
+
+def test_an_error_that_is_no_absence_of_the_database_ends_the_drain_and_keeps_no_line(
+    queue: Queue, supply: Supply
+) -> None:
+    queue.add(2)
+    supply.begin_round()
+    queue.failure = RuntimeError("no sandbox")
+    take(supply)
+    for number in range(2):
+        supply.finish(number)
+
+    assert take(supply) == 0
+    with pytest.raises(RuntimeError, match="no sandbox"):
+        supply.begin_round()
+    supply.close()
+
+
+def test_lines_that_a_recogniser_took_and_forgot_are_noticed(queue: Queue, supply: Supply) -> None:
+    queue.add(2)
+    supply.begin_round()
+    take(supply)
+    supply.finish(1)
+
+    with pytest.raises(RecognitionFailed, match="1 lines"):
+        supply.end_round()
 
 
 def test_every_prepared_batch_is_told(queue: Queue, supply: Supply) -> None:
