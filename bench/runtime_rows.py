@@ -126,9 +126,9 @@ def main() -> None:
     read(images[:1], [4])
     read(images[: min(batch, lines)], [3] * min(batch, lines))
     singles = []
-    for number in range(2):
+    for number in range(4):
         start = time.perf_counter()
-        read(images[number : number + 1], [SINGLE_TOKENS])
+        read([images[number % lines]], [SINGLE_TOKENS])
         singles.append(time.perf_counter() - start)
     start, cpu_start = time.perf_counter(), time.process_time()
     tokens = read(images, counts)

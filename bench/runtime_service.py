@@ -101,7 +101,7 @@ def main() -> None:
             with service(place, settings, 2, str(folder), **options) as (port, key, worker_id):
                 client = Client(port, key)
                 single = json.loads(jobs[0]) | {"decoding": {"max_new_tokens": SINGLE_TOKENS}}
-                singles = [client.read(json.dumps(single).encode())[1] for _ in range(2)]
+                singles = [client.read(json.dumps(single).encode())[1] for _ in range(4)]
                 worker = psutil.Process(worker_id)
                 before = processor_seconds(worker)
                 seconds = read_all(port, key, jobs, rounds)
