@@ -32,7 +32,7 @@ from typing import Any
 
 from bench.runtime_hardware import floor_seconds
 from bench.runtime_lines import token_counts
-from bench.runtime_peers import PACKAGES, PEERS
+from bench.runtime_peers import PACKAGES, PEERS, is_converted
 from worker.recognizer.spinning import SPIN_COUNT, SPIN_VARIABLE
 
 ROOT = Path(__file__).parents[1]
@@ -84,7 +84,7 @@ def measure_row(row: str, folder: Path, lines: int, threads: int, batches: tuple
         found = json.loads(run(command).splitlines()[-1])
         print(f"  {row}: {found['seconds_per_line']:.3f} s/line", flush=True)
         return found
-    if row in PEERS:
+    if row in PEERS and not is_converted(row, folder):
         run([python, "-m", "bench.runtime_rows", row, str(folder), "0", str(threads)])
     best: dict[str, Any] | None = None
     for batch in batches:

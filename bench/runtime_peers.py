@@ -16,6 +16,16 @@ PACKAGES = ("torch==2.13.0", "optimum-intel[openvino]==1.27.0", "optimum-onnx[on
 PEERS = ("onnxruntime-float32", "onnxruntime-int8", "openvino-float32", "openvino-int8")
 
 
+def is_converted(row: str, folder: Path) -> bool:
+    """Return whether the model that a row is about lies ready beside the checkpoint."""
+    runtime, precision = row.rsplit("-", 1)
+    if runtime == "openvino":
+        return (folder.parent / f"{folder.name}-openvino-{precision}" / "done").is_file()
+    if precision == "int8":
+        return (folder.parent / f"{folder.name}-onnx-int8" / "done").is_file()
+    return (folder.parent / f"{folder.name}-onnx" / "config.json").is_file()
+
+
 def build_peer(row: str, folder: Path, threads: int, batch: int) -> Read:
     """Load, and the first time convert, what a row is about."""
     from transformers import ViTImageProcessor  # noqa: PLC0415
