@@ -81,7 +81,6 @@ class Supply:
         self._looked_at = 0.0
         self._is_queue_empty = False  # at the last look
         self._is_suspect_due = False
-        self._is_alone = False
         self._failure: Exception | None = None
 
     @property
@@ -96,8 +95,9 @@ class Supply:
 
     @property
     def is_alone(self) -> bool:
-        """Whether this round is a suspect's."""
-        return self._is_alone
+        """Whether this round is a suspect's: one is never ready or in hand beside others."""
+        lines = self.in_hand or [line for line, _ in self._ready]
+        return bool(lines) and lines[0].is_suspect
 
     def begin_round(self) -> bool:
         """Have lines ready for a new round; False when none is queued, or none may be claimed any more.
@@ -105,7 +105,7 @@ class Supply:
         Raises:
             TransientError: the database was away when lines were to be claimed; other errors of `prepare` as they are.
         """
-        self._in_hand, self._taken, self._is_alone, self._is_suspect_due = {}, 0, False, False
+        self._in_hand, self._taken, self._is_suspect_due = {}, 0, False
         while self._is_open():
             if self._ready:
                 return True
@@ -113,7 +113,6 @@ class Supply:
                 raise self._failure
             batch = self._next_batch()
             self._admit(batch)
-            self._is_alone = batch.is_suspect
             self._ready.extend(batch.readable)
             if not batch.lines:
                 break
@@ -191,7 +190,7 @@ class Supply:
     def _look_ahead(self) -> None:
         """Begin to claim lines when few are ready, unless a suspect is to be read next or is being read."""
         is_due = not self._is_queue_empty or time.monotonic() - self._looked_at > _LOOK_SECONDS
-        is_reserved = self._is_alone or self._is_suspect_due or self._failure is not None
+        is_reserved = self.is_alone or self._is_suspect_due or self._failure is not None
         if self._upcoming is not None or is_reserved or not is_due or len(self._ready) >= max(1, self._ahead // 2):
             return
         if not self._in_hand or not self._is_open():

@@ -174,16 +174,19 @@ def test_a_suspect_waits_for_all_others_and_is_read_with_nothing_beside_it(queue
     assert not supply.is_alone
 
 
-def test_when_the_database_goes_away_what_is_in_hand_is_read_all_the_same(queue: Queue, supply: Supply) -> None:
+@pytest.mark.parametrize("failure", [TransientError("away"), RuntimeError("no sandbox")])
+def test_when_a_claim_fails_what_is_in_hand_is_read_all_the_same(
+    queue: Queue, supply: Supply, failure: Exception
+) -> None:
     queue.add(2)
     supply.begin_round()
-    queue.failure = TransientError("away")
+    queue.failure = failure
     take(supply)
 
     for number in range(2):
         supply.finish(number)
     assert take(supply) == 0
-    with pytest.raises(TransientError):
+    with pytest.raises(type(failure), match=str(failure)):
         supply.begin_round()
     supply.close()
     assert queue.given_back == []
@@ -228,20 +231,12 @@ def test_a_batch_that_is_on_its_way_when_the_worker_ends_is_given_back_unread(qu
     assert queue.given_back == lines[2:]
 
 
-def test_an_error_that_is_no_absence_of_the_database_ends_the_drain_and_keeps_no_line(
-    queue: Queue, supply: Supply
-) -> None:
-    queue.add(2)
+def test_a_suspect_that_was_never_taken_is_still_read_alone(queue: Queue, supply: Supply) -> None:
+    queue.add(1, crashes=1)
     supply.begin_round()
-    queue.failure = RuntimeError("no sandbox")
-    take(supply)
-    for number in range(2):
-        supply.finish(number)
 
-    assert take(supply) == 0
-    with pytest.raises(RuntimeError, match="no sandbox"):
-        supply.begin_round()
-    supply.close()
+    assert supply.begin_round()  # the recogniser failed before it took it
+    assert supply.is_alone
 
 
 def test_lines_that_a_recogniser_took_and_forgot_are_noticed(queue: Queue, supply: Supply) -> None:
